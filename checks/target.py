@@ -1,0 +1,207 @@
+"""The target profile as types: what `gonogo.toml` may say, with its defaults.
+
+Every field's docstring is the comment that `gonogo init` writes above it. Reading, validating with line
+numbers, the contract's defaults and the discovery on the live host are in `checks/profile/`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+Body = dict[str, str | int | bool]
+
+
+class Operation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How one operation is asked of the target. Strings may hold `{bot_id}`, `{bot_type}`, `{text}`,
+    `{username}`, `{password}`, `{token}` and `{limit}`."""
+
+    method: str = "GET"
+    path: str = ""
+    body: Body | None = None
+    reply: dict[str, str] = {}
+    """Where a field stands in the answer: our name -> dotted path (`data.token`; `` is the whole answer)."""
+
+
+class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The interface of a chatbot controller: operations by name, and where its database keeps messages."""
+
+    name: str = ""
+    title: str = ""
+    success: str = "success"
+    """Field of a JSON answer that must be true; empty where the status code alone tells."""
+    error: tuple[str, ...] = ("error", "message", "detail")
+    """Fields that may carry the error text, in the order in which they are tried."""
+    rest_auth: Literal["none", "bearer"] = "none"
+    """`bearer`: REST operations below the sign-in must refuse a caller without a token."""
+    max_command_bytes: int = 0
+    """Documented limit of one command; 0 where none is documented."""
+    bot_id_pattern: str = "BOT-{number}"
+    """How a valid bot id is made from a number of nine digits."""
+    bad_bot_id: str = "not a bot id!"
+    """A bot id that launch must refuse."""
+    operations: dict[str, Operation] = {}
+    """health, page, login, launch, stop, send, bots, history; `ws` (path only) and `ws_send` (frame body)."""
+    table: str = "messages"
+    columns: dict[str, str] = {}
+    """Our name (`id`, `bot_id`, `role`, `text`, `time`) -> column name."""
+    user_role: str = "user"
+    bot_role: str = "assistant"
+
+
+class TargetSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[target]"""
+
+    url: str
+    name: str = "Chatbot controller"
+    version: str = ""
+    contract: str = "port8000"
+    authorized: tuple[str, ...] = ()
+    """Hosts besides loopback that may be loaded or disturbed."""
+
+
+class CredentialsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[credentials]: where they are found, never the credentials themselves."""
+
+    username_env: str = "GONOGO_USERNAME"
+    password_env: str = "GONOGO_PASSWORD"
+    token_env: str = "GONOGO_TOKEN"
+    file: str = ""
+    """A file of NAME=value lines (mode 0600) that supplies those variables where the environment does not."""
+
+
+class DatabaseSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[database]: the target's database, opened read-only."""
+
+    url: str = ""
+    """SQLAlchemy URL without a password, or a path to a SQLite file."""
+    url_env: str = "GONOGO_DATABASE_URL"
+    """Variable that holds the URL where it carries a password."""
+    table: str = ""
+    columns: dict[str, str] = {}
+
+
+class ProcessSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[process]: the controller's process on this host."""
+
+    port: int = 0
+    """Port that it listens on; 0: the port of [target] url."""
+    pid: int = 0
+    """0: whoever listens on the port."""
+
+
+class LogSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[log]"""
+
+    file: str = ""
+
+
+class WalkthroughSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[walkthrough]: limits in seconds, from the request to the observed effect."""
+
+    bot_type: str = "claude"
+    launch_within_s: float = 15.0
+    reply_within_s: float = 10.0
+    stored_within_s: float = 5.0
+    stop_within_s: float = 15.0
+    down_within_s: float = 10.0
+    timeout_s: float = 10.0
+    """Longest wait for any single answer not limited above."""
+    reply: Literal["any", "echo"] = "any"
+    """`echo`: the reply must contain the marked text of the command."""
+    kill_bot: bool = True
+    """Kill a bot that this walkthrough launched, to see it reported as down."""
+
+
+class ReviewSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[review]"""
+
+    id: str = ""
+    """Empty: made from the target's URL and version."""
+    lead: str = ""
+    """Empty: the account that runs gonogo."""
+
+
+class ReportSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[report]"""
+
+    folder: str = ".deia"
+    prefix: str = "BOT-001"
+
+
+class ConsoleSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[console]"""
+
+    keys: dict[str, str] = {}
+    """Binding id -> key, as in `run-all = "A"`."""
+
+
+class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A whole `gonogo.toml`."""
+
+    target: TargetSection
+    credentials: CredentialsSection = CredentialsSection()
+    database: DatabaseSection = DatabaseSection()
+    process: ProcessSection = ProcessSection()
+    log: LogSection = LogSection()
+    walkthrough: WalkthroughSection = WalkthroughSection()
+    review: ReviewSection = ReviewSection()
+    report: ReportSection = ReportSection()
+    console: ConsoleSection = ConsoleSection()
+    contract: dict[str, object] = {}
+    """[contract]: replaces single values of the built-in contract (`rest_auth`, `max_command_bytes`, ...)."""
+    operations: dict[str, dict[str, object]] = {}
+    """[operations.NAME]: replaces single values of the contract's operation NAME."""
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """Secrets in memory; never written, never shown."""
+
+    username: str = ""
+    password: str = ""
+    token: str = ""
+
+    def __repr__(self) -> str:
+        return "Credentials(***)"
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """What the engine works on: the profile, its contract with the overrides applied, and the secrets."""
+
+    profile: Profile
+    contract: Contract
+    credentials: Credentials
+    database_url: str
+    """With its password, where it has one; empty where no database is known."""
+    path: Path | None
+    """The profile's file; None for one made in memory."""
+
+    @property
+    def url(self) -> str:
+        """Base URL without a trailing slash."""
+        return self.profile.target.url.rstrip("/")
+
+    @property
+    def host(self) -> str:
+        """Host part of the URL."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """Port of the URL, explicit or by scheme."""
+        parts = urlsplit(self.url)
+        return parts.port or (443 if parts.scheme == "https" else 80)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the target runs on this host, as far as its address tells."""
+        return self.host == "localhost" or self.host.startswith("127.") or self.host == "::1"
+
+    @property
+    def title(self) -> str:
+        """Name and version, as the banner and the reports call it."""
+        section = self.profile.target
+        return f"{section.name} {section.version}".strip()
