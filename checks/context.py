@@ -2,10 +2,126 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from checks.controller import Controller
+from checks.events import HopCrossed, Listener
+from checks.guard import Guard
+from checks.launches import Launches, Recorder
+from checks.probe.http import HttpProbe
+from checks.probe.process import ProcessProbe
+from checks.probe.redaction import Redactor
+from checks.probe.sql import SqlProbe
+from checks.probe.websocket import WebSocketProbe
+from checks.target import Target
+
+T = TypeVar("T")
+FIRST_POLL_S, LONGEST_POLL_S = 0.1, 1.5
 
 
 class Context:
-    """Placeholder."""
+    """One run's view of the target. Made by `opened`, which also closes the probes."""
 
-    target: Any
+    def __init__(
+        self,
+        target: Target,
+        *,
+        run: str,
+        nonce: str,
+        http: HttpProbe,
+        controller: Controller,
+        sql: SqlProbe,
+        processes: ProcessProbe,
+        launches: Launches,
+        announce: Listener,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.target = target
+        self.run = run
+        self.nonce = nonce
+        self.http = http
+        self.controller = controller
+        self.sql = sql
+        self.processes = processes
+        self.launches = launches
+        self.now = clock
+        self._announce = announce
+        self._states: dict[type[Any], Any] = {}
+
+    def state(self, kind: type[T]) -> T:
+        """What the checks of this run share: the one instance of `kind`, made with no argument when first asked."""
+        if kind not in self._states:
+            self._states[kind] = kind()
+        found: T = self._states[kind]
+        return found
+
+    def hop(self, name: str) -> None:
+        """Announce which part of the path is being crossed: `ui`, `controller`, `bot`, `database`."""
+        self._announce(HopCrossed(name))
+
+
+@asynccontextmanager
+async def opened(
+    target: Target,
+    *,
+    run: str,
+    nonce: str,
+    guard_file: Path,
+    record: Recorder,
+    announce: Listener,
+    clock: Callable[[], datetime],
+) -> AsyncIterator[tuple[Context, Guard]]:
+    """A context with live probes; `record` appends to the journal, `announce` tells the screen."""
+    secrets = target.credentials
+    redactor = Redactor([secrets.password, secrets.token])
+    ca_file = target.profile.target.ca_file
+    guard = Guard(guard_file, run)
+    sql = SqlProbe(
+        target.database_url, target.contract.table, target.contract.columns, redactor, clock=clock
+    )
+    processes = ProcessProbe(redactor, host=target.host, clock=clock)
+    async with HttpProbe(target.url, redactor, ca_file=ca_file, clock=clock) as http:
+        sockets = WebSocketProbe(target.url, redactor, ca_file=ca_file, clock=clock)
+        controller = Controller(target, http, sockets, redactor)
+        launches = Launches(target, controller, processes, guard, record, run)
+        try:
+            yield (
+                Context(
+                    target,
+                    run=run,
+                    nonce=nonce,
+                    http=http,
+                    controller=controller,
+                    sql=sql,
+                    processes=processes,
+                    launches=launches,
+                    announce=announce,
+                    clock=clock,
+                ),
+                guard,
+            )
+        finally:
+            sql.close()
+
+
+async def until(
+    look: Callable[[], Awaitable[T]], is_enough: Callable[[T], bool], within_s: float
+) -> tuple[T, float]:
+    """Look again and again, less and less often, until it is enough or `within_s` has passed.
+
+    Returns the last look and the seconds it took. The pauses grow so that a rate limiter is not what is measured.
+    """
+    began, pause_s = time.monotonic(), FIRST_POLL_S
+    while True:
+        seen = await look()
+        elapsed_s = time.monotonic() - began
+        if is_enough(seen) or elapsed_s >= within_s:
+            return seen, elapsed_s
+        await asyncio.sleep(min(pause_s, max(0.01, within_s - elapsed_s)))
+        pause_s = min(pause_s * 1.5, LONGEST_POLL_S)

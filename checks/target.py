@@ -48,6 +48,8 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     table: str = "messages"
     columns: dict[str, str] = {}
     """Our name (`id`, `bot_id`, `role`, `text`, `time`) -> column name."""
+    alive: tuple[str, ...] = ("active", "running", "ready", "idle", "busy", "up", "online")
+    """Status words of the bot list that mean: this bot can be talked to."""
     user_role: str = "user"
     bot_role: str = "assistant"
 
@@ -61,6 +63,8 @@ class TargetSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     contract: str = "port8000"
     authorized: tuple[str, ...] = ()
     """Hosts besides loopback that may be loaded or disturbed."""
+    ca_file: str = ""
+    """Certificates (PEM) to trust for an https URL; empty: those of this host."""
 
 
 class CredentialsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

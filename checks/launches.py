@@ -1,0 +1,133 @@
+"""What a run launched, so that it is stopped whatever happens: recorded before the launch, ticked off after."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from checks.controller import Controller, Reply
+from checks.guard import Guard, StopRequest
+from checks.model import Kind
+from checks.probe.process import Identity, ProcessProbe
+from checks.profile.template import fill_path
+from checks.target import Target
+
+Recorder = Callable[[Kind, str, dict[str, object]], object]
+"""Appends an entry to the journal."""
+
+KILL_AFTER_S = 3.0
+"""How long a process that outlived its stop may take to obey SIGTERM."""
+
+
+@dataclass(slots=True)
+class Bot:
+    """One bot that this run launched, or tried to."""
+
+    bot_id: str
+    pid: int | None = None
+    port: int | None = None
+    identity: Identity | None = None
+    is_stopped: bool = False
+
+
+class Launches:
+    """The launched bots of one run."""
+
+    def __init__(
+        self,
+        target: Target,
+        controller: Controller,
+        processes: ProcessProbe,
+        guard: Guard,
+        record: Recorder,
+        run: str,
+    ) -> None:
+        self._target = target
+        self._controller = controller
+        self._processes = processes
+        self._guard = guard
+        self._record = record
+        self._run = run
+        self.bots: dict[str, Bot] = {}
+
+    def announce(self, bot_id: str) -> Bot:
+        """Write down that `bot_id` is about to be launched; call before the request is sent."""
+        self._record(Kind.LAUNCHING, bot_id, {"run": self._run, "bot_id": bot_id})
+        self._guard.watch(stop_request(self._target, self._controller.token, bot_id))
+        return self.bots.setdefault(bot_id, Bot(bot_id))
+
+    def launched(self, bot: Bot) -> None:
+        """The launch was answered with a success."""
+        self._guard.launched(bot.bot_id)
+
+    def stopped(self, bot: Bot, how: str) -> None:
+        """Write down that nothing is left of `bot`."""
+        if not bot.is_stopped:
+            bot.is_stopped = True
+            self._record(Kind.STOPPED, bot.bot_id, {"run": self._run, "bot_id": bot.bot_id, "how": how})
+            self._guard.stopped(bot.bot_id)
+
+    async def clean_up(self, within_s: float) -> list[str]:
+        """Stop what is still there within `within_s` seconds; a sentence for each bot that could not be stopped."""
+        deadline = time.monotonic() + within_s
+        pending = [bot for bot in self.bots.values() if not bot.is_stopped]
+        problems = await asyncio.gather(*(self._stop(bot, deadline) for bot in pending))
+        return [problem for problem in problems if problem]
+
+    async def _stop(self, bot: Bot, deadline: float) -> str:
+        left_s = max(0.2, deadline - time.monotonic())
+        try:
+            async with asyncio.timeout(left_s):
+                reply = await self._controller.ask("stop", within_s=left_s, bot_id=bot.bot_id)
+        except TimeoutError:
+            return f"{bot.bot_id}: the stop request was not answered in time"
+        if bot.identity is None:
+            if reply.ok or is_unknown(reply):
+                self.stopped(bot, "stopped by request" if reply.ok else "the controller did not know it")
+                return ""
+            return f"{bot.bot_id}: {reply.problem}"
+        while time.monotonic() < deadline and self._processes.is_alive(bot.identity):
+            if reply.ok and deadline - time.monotonic() > KILL_AFTER_S + 1:
+                await asyncio.sleep(0.1)
+                continue
+            break
+        return await self.end_process(bot, deadline) or ""
+
+    async def end_process(self, bot: Bot, deadline: float) -> str:
+        """Make sure that the very process of `bot` is gone: SIGTERM, then SIGKILL; empty, or what is left."""
+        if bot.identity is None:
+            return f"{bot.bot_id}: its process is not known"
+        if not self._processes.is_alive(bot.identity):
+            self.stopped(bot, "stopped by request")
+            return ""
+        for force in (False, True):
+            why = self._processes.end(bot.identity, force=force)
+            until = min(deadline, time.monotonic() + KILL_AFTER_S) if not force else time.monotonic() + 1
+            while time.monotonic() < until and self._processes.is_alive(bot.identity):
+                await asyncio.sleep(0.05)
+            if not self._processes.is_alive(bot.identity):
+                self.stopped(bot, "its process outlived the stop request and was ended by gonogo")
+                return ""
+        return f"{bot.bot_id}: process {bot.identity.pid} is still running ({why or 'it survived SIGKILL'})"
+
+
+def is_unknown(reply: Reply) -> bool:
+    """Whether the controller says that it does not know the bot: 404, or a refusal that says so."""
+    if reply.answer.status in (404, 410):
+        return True
+    return not reply.ok and reply.answer.status is not None and "not found" in reply.told.lower()
+
+
+def stop_request(target: Target, token: str, bot_id: str) -> StopRequest:
+    """The stop operation of the contract as a plain request."""
+    operation = target.contract.operations["stop"]
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return StopRequest(
+        bot_id,
+        operation.method,
+        target.url + fill_path(operation.path, {"bot_id": bot_id}),
+        headers,
+        target.profile.target.ca_file,
+    )

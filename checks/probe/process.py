@@ -1,0 +1,120 @@
+"""The process probe: is it born, does it listen, is it gone. With `host.py` the only importer of psutil."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import psutil
+
+from checks.model import Evidence, utc_now
+from checks.probe.redaction import Redactor
+from checks.text import Clean, clean, one_line
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A process that cannot be mistaken for a later one with the same pid."""
+
+    pid: int
+    created: float
+    """Seconds since the epoch, by the kernel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One look at one process."""
+
+    identity: Identity | None
+    """None where no such process is alive (a zombie counts as gone)."""
+    command_line: Clean
+    """Redacted; empty where it may not be read."""
+    listening: bool
+    """Whether its port accepts connections."""
+    evidence: Evidence
+
+
+class ProcessProbe:
+    """Looks at processes and ports of this host."""
+
+    def __init__(
+        self, redactor: Redactor, *, host: str = "127.0.0.1", clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        self._redactor = redactor
+        self._host = host
+        self._clock = clock
+
+    async def look(self, pid: int | None, port: int | None) -> Seen:
+        """Look at process `pid` and at whether `port` accepts a connection; either may be unknown."""
+        at = self._clock()
+        identity, command_line, state = self._process(pid)
+        listening = await self.accepts(port) if port else False
+        who = f"pid {pid}: {state}" if pid else "pid unknown"
+        what = f"port {port}: {'accepts connections' if listening else 'closed'}" if port else "port unknown"
+        lines = [who, *([f"command line: {command_line}"] if command_line else []), what]
+        evidence = Evidence(
+            kind="process",
+            title=one_line(f"{who}; {what}"),
+            body=clean("\n".join(lines)),
+            command=clean(
+                f"ps -o pid,ppid,lstart,stat,args -p {pid}; ss -ltnp 'sport = :{port}'" if pid else ""
+            ),
+            captured_at=at,
+        )
+        return Seen(identity, command_line, listening, evidence)
+
+    def _process(self, pid: int | None) -> tuple[Identity | None, Clean, str]:
+        nothing = Clean("")
+        if not pid or pid < 0:
+            return None, nothing, "no such process"
+        try:
+            process = psutil.Process(pid)
+            state, created = process.status(), process.create_time()
+        except psutil.NoSuchProcess:
+            return None, nothing, "no such process"
+        except psutil.Error as problem:
+            return None, nothing, f"cannot be looked at ({type(problem).__name__})"
+        if state in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+            return None, nothing, f"ended ({state})"
+        try:
+            command_line = one_line(self._redactor.redact(shlex.join(process.cmdline())), 500)
+        except psutil.Error:
+            command_line = nothing
+        return Identity(pid, created), command_line, f"alive ({state})"
+
+    async def accepts(self, port: int) -> bool:
+        """Whether a connection to `port` of the target's host is accepted within a second."""
+        try:
+            async with asyncio.timeout(1.0):
+                _, writer = await asyncio.open_connection(self._host, port)
+        except (OSError, TimeoutError):
+            return False
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        return True
+
+    def is_alive(self, identity: Identity) -> bool:
+        """Whether that very process is still alive."""
+        found, _, _ = self._process(identity.pid)
+        return found == identity
+
+    def end(self, identity: Identity, *, force: bool) -> str:
+        """Send SIGKILL (`force`) or SIGTERM to that very process; empty, or why it was not done."""
+        if not self.is_alive(identity):
+            return "it had already ended"
+        try:
+            process = psutil.Process(identity.pid)
+            if force:
+                process.kill()
+            else:
+                process.terminate()
+        except psutil.AccessDenied:
+            return "no permission: run gonogo as the account of the service"
+        except psutil.NoSuchProcess:
+            return "it had already ended"
+        return ""

@@ -1,0 +1,181 @@
+"""The SQL probe: reads the messages table of the target's database, never writes. SQLAlchemy Core, late."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from checks.model import Evidence, Reason, utc_now
+from checks.probe.http import TransportError
+from checks.probe.redaction import Redactor
+from checks.text import Clean, clean, one_line
+
+MAX_ROWS = 500
+MAX_CELL_CHARS = 4000
+TIMEOUT_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One stored message, raw."""
+
+    id: object
+    bot_id: str
+    role: str
+    text: str
+    time: object
+    """As stored: a datetime, or text in whatever format the target writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What a query answered."""
+
+    rows: tuple[Row, ...]
+    error: TransportError | None
+    """NO_SOURCE where no database is known or it cannot be opened; PROTOCOL where the query failed."""
+    evidence: Evidence
+
+
+class SqlProbe:
+    """Reads one table of one database, read-only, at most `MAX_ROWS` rows, `TIMEOUT_S` seconds a query."""
+
+    def __init__(
+        self,
+        url: str,
+        table: str,
+        columns: Mapping[str, str],
+        redactor: Redactor,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._url = url
+        self._redactor = redactor
+        self._clock = clock
+        self._engine: Engine | None = None
+        schema, _, name = table.rpartition(".")
+        self._columns: dict[str, sa.ColumnClause[Any]] = {ours: sa.column(theirs) for ours, theirs in columns.items()}
+        self._table = sa.table(name, *self._columns.values(), schema=schema or None)
+
+    async def messages(self, bot_id: str) -> Rows:
+        """The rows of one bot in the order of their ids."""
+        column = self._columns
+        query = (
+            sa.select(*(column[name].label(name) for name in ("id", "bot_id", "role", "text", "time")))
+            .select_from(self._table)
+            .where(column["bot_id"] == bot_id)
+            .order_by(column["id"])
+            .limit(MAX_ROWS)
+        )
+        return await asyncio.to_thread(self._read, query)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._engine:
+            self._engine.dispose()
+            self._engine = None
+
+    def _read(self, query: sa.Select[Any]) -> Rows:
+        at, began = self._clock(), time.monotonic()
+        rows: tuple[Row, ...] = ()
+        error: TransportError | None = None
+        text = "no query"
+        try:
+            engine = self._open()
+            text = str(query.compile(engine, compile_kwargs={"literal_binds": True}))
+            with engine.connect() as connection:
+                rows = tuple(
+                    Row(line.id, line.bot_id, line.role, line.text, line.time)
+                    for line in connection.execute(query)
+                )
+        except _NoSourceError as problem:
+            error = TransportError(Reason.NO_SOURCE, clean(problem))
+        except (SQLAlchemyError, ImportError) as problem:
+            cause = getattr(problem, "orig", None) or problem
+            what = self._redactor.redact(str(cause))
+            error = TransportError(Reason.NO_SOURCE, one_line(f"the database could not be read: {what}"))
+        return Rows(rows, error, self._evidence(text, rows, error, at, time.monotonic() - began))
+
+    def _open(self) -> Engine:
+        if self._engine is None:
+            if not self._url:
+                raise _NoSourceError(
+                    "no database is known: set [database] url in the profile, or the variable named by url_env"
+                )
+            try:
+                url = make_url(self._url)
+                self._engine = _read_only(url)
+            except (ArgumentError, NoSuchModuleError) as problem:
+                raise _NoSourceError(f"[database] url cannot be used: {problem}") from problem
+        return self._engine
+
+    def _evidence(
+        self, query: str, rows: Sequence[Row], error: TransportError | None, at: datetime, elapsed_s: float
+    ) -> Evidence:
+        redact = self._redactor.redact
+        shown = redact(make_url(self._url).render_as_string()) if self._url else "no database"
+        lines = [f"-- {shown}", query, "", f"→ {len(rows)} rows after {elapsed_s * 1e3:.1f} ms"]
+        for row in rows:
+            cells = (row.id, row.bot_id, row.role, row.time, row.text)
+            lines.append("   " + " | ".join(_cell(redact(str(cell))) for cell in cells))
+        if error:
+            lines += ["", f"! {error.sentence}"]
+        outcome = "not read" if error else f"{len(rows)} rows"
+        return Evidence(
+            kind="sql",
+            title=one_line(f"SQL on {shown} → {outcome}, {elapsed_s * 1e3:.0f} ms"),
+            body=clean("\n".join(lines)),
+            command=clean(redact(query)),
+            captured_at=at,
+        )
+
+
+def parse_time(value: object) -> datetime | None:
+    """A stored time as an aware UTC datetime. Without a zone it is taken as this host's local time, which is what
+    the observed contract writes; None where it cannot be read."""
+    if isinstance(value, (int, float)):
+        return datetime.fromtimestamp(value, UTC)
+    if not isinstance(value, datetime):
+        try:
+            value = datetime.fromisoformat(str(value))
+        except ValueError:
+            return None
+    return value.astimezone(UTC)
+
+
+class _NoSourceError(Exception):
+    """No database to read."""
+
+
+def _read_only(url: URL) -> Engine:
+    """An engine whose connections cannot write, whatever the statement."""
+    if url.get_backend_name() == "sqlite":
+        path = Path(url.database or "").absolute()
+        if not path.is_file():
+            raise _NoSourceError(f"there is no database file {path}: correct [database] url in the profile")
+        read_only = url.set(database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"})
+        return sa.create_engine(read_only, connect_args={"timeout": TIMEOUT_S}, poolclass=sa.NullPool)
+    if url.get_backend_name() == "postgresql":
+        if url.drivername == "postgresql":
+            url = url.set(drivername="postgresql+psycopg")
+        options = f"-c default_transaction_read_only=on -c statement_timeout={TIMEOUT_S * 1000}"
+        return sa.create_engine(
+            url, connect_args={"connect_timeout": TIMEOUT_S, "options": options}, poolclass=sa.NullPool
+        )
+    raise _NoSourceError(
+        f"[database] url names {one_line(url.get_backend_name(), 30)}: this version reads sqlite and postgresql"
+    )
+
+
+def _cell(text: str) -> Clean:
+    return one_line(clean(text, MAX_CELL_CHARS), MAX_CELL_CHARS)

@@ -1,0 +1,205 @@
+"""Steps 1 to 3: the controller answers, its page is whole, a user can sign in and a stranger cannot."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from urllib.parse import urljoin, urlsplit
+
+from checks.context import Context
+from checks.controller import Reply
+from checks.model import Area, Outcome, Reason, Safety, Severity, failed, inconclusive, passed
+from checks.registry import check
+from checks.walkthrough.walk import not_judged
+
+HEALTHY = frozenset({"ok", "healthy", "up", "pass", "ready", "true"})
+MAX_ASSETS = 24
+
+
+@check(
+    "WALK-01",
+    "Controller is healthy",
+    area=Area.WALKTHROUGH,
+    severity=Severity.BLOCKER,
+    safety=Safety.READ_ONLY,
+    sends="one GET of the health operation",
+    why="Nothing else can be relied on while the controller does not say that it is well.",
+    reference="SRE book: monitoring distributed systems",
+    hops=("controller",),
+)
+async def controller_is_healthy(context: Context) -> Outcome:
+    """The health operation answers success, in JSON, with a word that means healthy."""
+    context.hop("controller")
+    reply = await context.controller.ask("health", with_token=False)
+    expected = "a 2xx answer in JSON with a status such as ok"
+    if not reply.ok:
+        return failed(
+            f"The controller is not healthy: {reply.problem}",
+            reason=reply.reason,
+            observed=reply.problem,
+            expected=expected,
+            evidence=reply.seen,
+        )
+    word = reply.field("status")
+    if word.lower() not in HEALTHY:
+        told = f"status “{word}”" if word else "no status at all"
+        return failed(
+            f"The controller does not call itself healthy: {told}",
+            observed=told,
+            expected=expected,
+            evidence=reply.seen,
+        )
+    took = f"{reply.answer.elapsed_s * 1e3:.0f} ms"
+    return passed(
+        f"It answered “{word}” in {took}",
+        observed=f"{reply.answer.status}, status “{word}”, {took}",
+        expected=expected,
+        evidence=reply.seen,
+    )
+
+
+@check(
+    "WALK-02",
+    "Web page is served",
+    area=Area.WALKTHROUGH,
+    severity=Severity.MAJOR,
+    safety=Safety.READ_ONLY,
+    sends="one GET of the page and of each script and style sheet that it names",
+    why="Without its page, or a part of it, nobody can launch a bot or talk to one.",
+    hops=("ui", "controller"),
+)
+async def page_is_served(context: Context) -> Outcome:
+    """The page is HTML and every script and style sheet of its own that it names is there."""
+    context.hop("ui")
+    reply = await context.controller.ask("page", with_token=False)
+    expected = "an HTML page and every script and style sheet that it names"
+    if not reply.ok:
+        return not_judged(reply.reason, f"The page is not served: {reply.problem}", reply.seen, expected)
+    if "html" not in reply.answer.media_type or "<" not in reply.answer.text:
+        kind = reply.answer.media_type or "no content type"
+        return failed(
+            f"The page is not HTML but {kind}", observed=kind, expected=expected, evidence=reply.seen
+        )
+    assets = _assets(reply.answer.text, context.controller.operation("page").path)
+    seen, missing = list(reply.seen), []
+    for path in assets:
+        answer = await context.http.ask("GET", path, within_s=context.target.profile.walkthrough.timeout_s)
+        seen.append(answer.evidence)
+        if answer.error or answer.status != 200 or not answer.body:
+            missing.append(path)
+    observed = f"{len(reply.answer.body)} bytes of HTML, {len(assets) - len(missing)} of {len(assets)} parts"
+    if missing:
+        return failed(
+            f"The page names {len(missing)} parts that are not there: {', '.join(missing[:3])}",
+            observed=observed,
+            expected=expected,
+            evidence=seen,
+        )
+    return passed(
+        f"The page and its {len(assets)} parts are served",
+        observed=observed,
+        expected=expected,
+        evidence=seen,
+    )
+
+
+@check(
+    "WALK-03",
+    "Sign in",
+    area=Area.WALKTHROUGH,
+    severity=Severity.BLOCKER,
+    safety=Safety.ACTIVE,
+    sends="one sign-in with the profile's credentials, and one with a wrong password",
+    why="Users who cannot sign in have no service; strangers who can have everybody's.",
+    reference="ASVS 6.3.1",
+    hops=("ui", "controller"),
+)
+async def user_signs_in(context: Context) -> Outcome:
+    """The right password yields a token, a wrong one does not."""
+    context.hop("controller")
+    credentials = context.target.credentials
+    expected = "a token for the right password, none for a wrong one"
+    if not credentials.username or not credentials.password:
+        if credentials.token:
+            return await _token_is_accepted(context)
+        names = context.target.profile.credentials
+        return inconclusive(
+            Reason.NO_SOURCE,
+            f"There are no credentials: set {names.username_env} and {names.password_env}, or name a file "
+            "with them in [credentials] file",
+            expected=expected,
+        )
+    control = await _sign_in(context, credentials.username, f"wrong-{context.nonce}")
+    if control.ok and control.field("token"):
+        context.controller.learn_token(control.field("token"))
+        return failed(
+            "A wrong password was accepted",
+            observed="a token for a wrong password",
+            expected=expected,
+            evidence=control.seen,
+        )
+    reply = await _sign_in(context, credentials.username, credentials.password)
+    seen = (*control.seen, *reply.seen)
+    if not reply.ok:
+        return not_judged(reply.reason, f"The sign-in failed: {reply.problem}", seen, expected)
+    token = reply.field("token")
+    if not token:
+        return failed(
+            "The sign-in answered success without a token", observed="no token", expected=expected, evidence=seen
+        )
+    context.controller.learn_token(token)
+    if control.reason not in (Reason.REFUSED, Reason.PROTOCOL):
+        return inconclusive(
+            Reason.CONTROL,
+            f"The sign-in works, but whether a wrong password is refused could not be seen: {control.problem}",
+            expected=expected,
+            evidence=seen,
+        )
+    return passed(
+        "The right password was accepted, a wrong one was not",
+        observed=f"a token in {reply.answer.elapsed_s * 1e3:.0f} ms; wrong password: {control.problem}",
+        expected=expected,
+        evidence=seen,
+    )
+
+
+async def _sign_in(context: Context, username: str, password: str) -> Reply:
+    return await context.controller.ask("login", with_token=False, username=username, password=password)
+
+
+async def _token_is_accepted(context: Context) -> Outcome:
+    reply = await context.controller.ask("bots")
+    expected = "the token of the environment is accepted"
+    if not reply.ok:
+        return not_judged(reply.reason, f"The token was not accepted: {reply.problem}", reply.seen, expected)
+    return passed("The token that was given is accepted", observed="2xx", expected=expected, evidence=reply.seen)
+
+
+def _assets(html: str, base: str) -> list[str]:
+    """Paths on the same host of the scripts and style sheets that a page names, each once, at most MAX_ASSETS."""
+    parser = _AssetParser()
+    parser.feed(html)
+    paths = []
+    for reference in parser.found:
+        if not urlsplit(reference).netloc and not reference.startswith("data:"):
+            path = urljoin(base, reference)
+            if path not in paths:
+                paths.append(path)
+    return paths[:MAX_ASSETS]
+
+
+class _AssetParser(HTMLParser):
+    """Collects `script src` and `link rel=stylesheet href`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        reference = ""
+        if tag == "script":
+            reference = values.get("src") or ""
+        elif tag == "link" and "stylesheet" in (values.get("rel") or ""):
+            reference = values.get("href") or ""
+        if reference:
+            self.found.append(reference)

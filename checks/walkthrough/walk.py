@@ -1,0 +1,151 @@
+"""What the steps of one walkthrough hand on: the launched bots and the commands that were sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from checks.context import Context, until
+from checks.launches import Bot
+from checks.model import Evidence, Outcome, Reason, failed, inconclusive
+from checks.probe.process import Seen
+from checks.text import Clean
+
+SETTLE_S = 0.5
+"""A bot that ends this soon after its launch was never launched."""
+FIRST_NUMBER = 900_000_000
+"""Marked bot ids are BOT-9xxxxxxxx: recognizable in the rows that stay behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One command and everything that came back for it."""
+
+    channel: str
+    """`WebSocket` or `REST`."""
+    bot_id: str
+    text: str
+    sent_at: datetime
+    reply: str | None
+    reply_bot_id: str
+    """The bot that the reply names; empty where it names none."""
+    elapsed_s: float
+    problem: Clean
+    """Why there is no reply, or none that is a success; empty where there is one."""
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(slots=True)
+class Walk:
+    """The state of one walkthrough."""
+
+    first: Bot | None = None
+    second: Bot | None = None
+    sent: list[Sent] = field(default_factory=list)
+    """Commands that the controller accepted."""
+
+    def preferred_channel(self) -> str:
+        """The channel on which a command has been answered; the socket if it was both."""
+        answered = {command.channel for command in self.sent if command.reply is not None}
+        return next((channel for channel in ("WebSocket", "REST") if channel in answered), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a launch went: the bot, or the outcome that says why there is none."""
+
+    bot: Bot | None
+    outcome: Outcome | None
+    elapsed_s: float
+    evidence: tuple[Evidence, ...]
+    seen: Seen | None
+
+
+def bot_id(context: Context, place: int) -> str:
+    """The marked id of this run's bot number `place`."""
+    number = FIRST_NUMBER + (int(context.nonce, 16) + place) % 99_999_999
+    return context.target.contract.bot_id_pattern.format(number=number)
+
+
+def command(context: Context, place: str) -> str:
+    """The marked text of one command: carries the run's nonce, and is unlike every other of the run."""
+    return f"gonogo {context.nonce} {place}: please repeat this line"
+
+
+def marker(context: Context, place: str) -> str:
+    """The part of `command` by which it is recognized in replies, rows and histories."""
+    return f"{context.nonce} {place}:"
+
+
+async def launch(context: Context, place: int) -> Launch:
+    """Launch the run's bot number `place`, and see its process born and its port open with our own eyes."""
+    settings = context.target.profile.walkthrough
+    name = bot_id(context, place)
+    bot = context.launches.announce(name)
+    asked_at = context.now()
+    reply = await context.controller.ask(
+        "launch", within_s=settings.launch_within_s, bot_id=name, bot_type=settings.bot_type
+    )
+    expected = f"a new process for {name} with an open port within {settings.launch_within_s:g} s"
+    if not reply.ok:
+        judge = not_judged(reply.reason, f"{name} was not launched: {reply.problem}", reply.seen, expected)
+        return Launch(None, judge, reply.answer.elapsed_s, reply.seen, None)
+    context.launches.launched(bot)
+    bot.pid, bot.port = _number(reply.field("pid")), _number(reply.field("port"))
+    if not context.target.is_local:
+        why = "the target is not on this host, so its processes cannot be seen: run gonogo on the target's host"
+        return Launch(
+            bot, inconclusive(Reason.NO_RIGHT, why, evidence=reply.seen), reply.answer.elapsed_s, reply.seen, None
+        )
+    if bot.pid is None:
+        bot.pid = context.processes.find(name, asked_at.timestamp())
+    left_s = max(0.5, settings.launch_within_s - reply.answer.elapsed_s)
+    seen, waited_s = await until(
+        lambda: context.processes.look(bot.pid, bot.port),
+        lambda look: look.identity is not None and (look.listening or not bot.port),
+        left_s,
+    )
+    elapsed_s = reply.answer.elapsed_s + waited_s
+    bot.identity = seen.identity
+    problem = _not_born(seen, bot, asked_at)
+    if not problem:
+        await asyncio.sleep(SETTLE_S)
+        seen = await context.processes.look(bot.pid, bot.port)
+        problem = _not_born(seen, bot, asked_at)
+        problem = f"it ended within {SETTLE_S:g} s of its launch" if problem else ""
+    evidence = (*reply.seen, seen.evidence)
+    if problem:
+        outcome = failed(
+            f"{name}: the controller says it was launched, but {problem}",
+            observed=seen.evidence.title,
+            expected=expected,
+            evidence=evidence,
+        )
+        return Launch(None, outcome, elapsed_s, evidence, seen)
+    return Launch(bot, None, elapsed_s, evidence, seen)
+
+
+def _not_born(seen: Seen, bot: Bot, asked_at: datetime) -> str:
+    if seen.identity is None:
+        return "there is no such process" if bot.pid else "no process carries its id"
+    # The kernel's clock for process starts ticks in hundredths of a second.
+    if seen.identity.created < asked_at.timestamp() - 1.0:
+        return f"process {seen.identity.pid} is older than the request"
+    if seen.command_line and bot.bot_id not in seen.command_line:
+        return f"process {seen.identity.pid} is another program"
+    if bot.port and not seen.listening:
+        return f"port {bot.port} stays closed"
+    return ""
+
+
+def not_judged(reason: Reason, sentence: str, evidence: Iterable[Evidence], expected: str) -> Outcome:
+    """The outcome of a request without success: unreachable and throttled say nothing of the operation itself."""
+    if reason in (Reason.UNREACHABLE, Reason.THROTTLED):
+        return inconclusive(reason, sentence, expected=expected, evidence=tuple(evidence))
+    return failed(sentence, reason=reason, observed=sentence, expected=expected, evidence=tuple(evidence))
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdigit() and int(text) > 0 else None
