@@ -82,9 +82,7 @@ async def opened(
     redactor = Redactor([secrets.password, secrets.token])
     ca_file = target.profile.target.ca_file
     guard = Guard(guard_file, run)
-    sql = SqlProbe(
-        target.database_url, target.contract.table, target.contract.columns, redactor, clock=clock
-    )
+    sql = SqlProbe(target.database_url, target.contract.table, target.contract.columns, redactor, clock=clock)
     processes = ProcessProbe(redactor, host=target.host, clock=clock)
     async with HttpProbe(target.url, redactor, ca_file=ca_file, clock=clock) as http:
         sockets = WebSocketProbe(target.url, redactor, ca_file=ca_file, clock=clock)

@@ -53,9 +53,7 @@ class Reply:
 class Controller:
     """Asks the target's operations with the credentials and the token of this run."""
 
-    def __init__(
-        self, target: Target, http: HttpProbe, sockets: WebSocketProbe, redactor: Redactor
-    ) -> None:
+    def __init__(self, target: Target, http: HttpProbe, sockets: WebSocketProbe, redactor: Redactor) -> None:
         self._target = target
         self._http = http
         self._sockets = sockets
@@ -90,7 +88,9 @@ class Controller:
                 operation.method,
                 fill_path(operation.path, values),
                 within_s=limit_s,
-                json_body=None if raw_body is not None or operation.body is None else fill(operation.body, values),
+                json_body=None
+                if raw_body is not None or operation.body is None
+                else fill(operation.body, values),
                 raw_body=raw_body,
                 token=self.token if with_token else "",
             )

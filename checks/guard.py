@@ -51,7 +51,9 @@ class Guard:
     def watch(self, request: StopRequest) -> None:
         """Stop this bot should gonogo die; told before the launch is asked for."""
         if self._process is None:
-            environment = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "HOME")}
+            environment = {
+                name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "HOME")
+            }
             root = str(Path(__file__).resolve().parent.parent)
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "checks.guard", str(self._left), self._run],

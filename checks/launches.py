@@ -88,11 +88,8 @@ class Launches:
                 self.stopped(bot, "stopped by request" if reply.ok else "the controller did not know it")
                 return ""
             return f"{bot.bot_id}: {reply.problem}"
-        while time.monotonic() < deadline and self._processes.is_alive(bot.identity):
-            if reply.ok and deadline - time.monotonic() > KILL_AFTER_S + 1:
-                await asyncio.sleep(0.1)
-                continue
-            break
+        if reply.ok:
+            await self._ended(bot.identity, deadline - KILL_AFTER_S - 1)
         return await self.end_process(bot, deadline) or ""
 
     async def end_process(self, bot: Bot, deadline: float) -> str:
@@ -105,12 +102,20 @@ class Launches:
         for force in (False, True):
             why = self._processes.end(bot.identity, force=force)
             until = min(deadline, time.monotonic() + KILL_AFTER_S) if not force else time.monotonic() + 1
-            while time.monotonic() < until and self._processes.is_alive(bot.identity):
-                await asyncio.sleep(0.05)
-            if not self._processes.is_alive(bot.identity):
+            if await self._ended(bot.identity, until):
                 self.stopped(bot, "its process outlived the stop request and was ended by gonogo")
                 return ""
         return f"{bot.bot_id}: process {bot.identity.pid} is still running ({why or 'it survived SIGKILL'})"
+
+    async def _ended(self, identity: Identity, deadline: float) -> bool:
+        """Whether that process is gone by `deadline`; looked at once at least."""
+        pause_s = 0.02
+        for _ in iter(lambda: self._processes.is_alive(identity), False):
+            if time.monotonic() >= deadline:
+                return False
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, 0.2)
+        return True
 
 
 def is_unknown(reply: Reply) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -85,6 +86,21 @@ class ProcessProbe:
         except psutil.Error:
             command_line = nothing
         return Identity(pid, created), command_line, f"alive ({state})"
+
+    def find(self, word: str, since_s: float) -> int | None:
+        """The pid of the oldest process, started at or after `since_s` (epoch), whose command line carries `word`."""
+        found: list[tuple[float, int]] = []
+        for process in psutil.process_iter(["cmdline", "create_time"]):
+            arguments = process.info["cmdline"] or []
+            created = process.info["create_time"] or 0.0
+            # The kernel's clock for process starts ticks in hundredths of a second.
+            if created >= since_s - 1.0 and any(word in re.split(r"[\s=,]", part) for part in arguments):
+                found.append((created, process.pid))
+        return min(found)[1] if found else None
+
+    def identity(self, pid: int | None) -> Identity | None:
+        """The identity of process `pid`; None where no such process is alive."""
+        return self._process(pid)[0]
 
     async def accepts(self, port: int) -> bool:
         """Whether a connection to `port` of the target's host is accepted within a second."""

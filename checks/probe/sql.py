@@ -64,7 +64,9 @@ class SqlProbe:
         self._clock = clock
         self._engine: Engine | None = None
         schema, _, name = table.rpartition(".")
-        self._columns: dict[str, sa.ColumnClause[Any]] = {ours: sa.column(theirs) for ours, theirs in columns.items()}
+        self._columns: dict[str, sa.ColumnClause[Any]] = {
+            ours: sa.column(theirs) for ours, theirs in columns.items()
+        }
         self._table = sa.table(name, *self._columns.values(), schema=schema or None)
 
     async def messages(self, bot_id: str) -> Rows:

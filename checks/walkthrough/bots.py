@@ -55,22 +55,18 @@ async def bot_is_launched(context: Context) -> Outcome:
 )
 async def killed_bot_is_seen(context: Context) -> Outcome:
     """A bot that is listed as alive and then killed is soon listed as down, or not at all."""
-    walk = context.state(Walk)
     settings = context.target.profile.walkthrough
-    expected = f"listed as alive before, and as down or not at all {settings.down_within_s:g} s after the kill"
+    expected = (
+        f"listed as alive before, and as down or not at all {settings.down_within_s:g} s after the kill"
+    )
     if not settings.kill_bot:
         why = "The profile forbids it: [walkthrough] kill_bot = false"
         return inconclusive(Reason.SKIPPED, why, expected=expected)
     seen: list[Evidence] = []
-    if walk.second is None:
-        started = await launch(context, 1)
-        seen += started.evidence
-        walk.second = started.bot
-        if started.outcome or started.bot is None:
-            return inconclusive(
-                Reason.BLOCKED, "There is no second bot that could be killed", expected=expected, evidence=seen
-            )
-    bot = walk.second
+    bot = await _second_bot(context, seen)
+    if bot is None:
+        why = "There is no second bot that could be killed"
+        return inconclusive(Reason.BLOCKED, why, expected=expected, evidence=seen)
     context.hop("bot")
     before, _ = await until(
         lambda: _list(context), lambda reply: _is_listed(context, reply, bot), settings.launch_within_s
@@ -79,17 +75,10 @@ async def killed_bot_is_seen(context: Context) -> Outcome:
     if not before.ok:
         return not_judged(before.reason, f"The bots were not listed: {before.problem}", seen, expected)
     if not _is_listed(context, before, bot):
-        return inconclusive(
-            Reason.CONTROL, f"{bot.bot_id} was not listed as alive before", expected=expected, evidence=seen
-        )
-    why = context.processes.end(bot.identity, force=True) if bot.identity else "its process is not known"
-    gone, _ = await until(
-        lambda: context.processes.look(bot.pid, None), lambda look: look.identity != bot.identity, 2.0
-    )
-    seen.append(gone.evidence)
-    if why or gone.identity == bot.identity:
-        told = f"{bot.bot_id} could not be killed: {why or 'it is still there'}"
-        return inconclusive(Reason.NO_RIGHT, told, expected=expected, evidence=seen)
+        why = f"{bot.bot_id} was not listed as alive before"
+        return inconclusive(Reason.CONTROL, why, expected=expected, evidence=seen)
+    if why := await _kill(context, bot, seen):
+        return inconclusive(Reason.NO_RIGHT, why, expected=expected, evidence=seen)
     after, elapsed_s = await until(
         lambda: _list(context),
         lambda reply: reply.ok and not _is_listed(context, reply, bot),
@@ -98,14 +87,14 @@ async def killed_bot_is_seen(context: Context) -> Outcome:
     seen += after.seen
     if not after.ok:
         return not_judged(after.reason, f"The bots were not listed: {after.problem}", seen, expected)
+    status = _status(context, after, bot)
     if _is_listed(context, after, bot):
         return failed(
-            f"{bot.bot_id} is dead and still listed as {_status(context, after, bot)!r}",
-            observed=f"status {_status(context, after, bot)!r} after {elapsed_s:.1f} s",
+            f"{bot.bot_id} is dead and still listed as {status!r}",
+            observed=f"status {status!r} after {elapsed_s:.1f} s",
             expected=expected,
             evidence=seen,
         )
-    status = _status(context, after, bot)
     told = f"listed as {status!r}" if status else "no longer listed"
     return passed(
         f"The killed bot was seen as down after {elapsed_s:.1f} s",
@@ -113,6 +102,30 @@ async def killed_bot_is_seen(context: Context) -> Outcome:
         expected=expected,
         evidence=seen,
     )
+
+
+async def _second_bot(context: Context, seen: list[Evidence]) -> Bot | None:
+    """The run's second bot, launched now where it was not yet."""
+    walk = context.state(Walk)
+    if walk.second is None:
+        started = await launch(context, 1)
+        seen += started.evidence
+        walk.second = None if started.outcome else started.bot
+    return walk.second
+
+
+async def _kill(context: Context, bot: Bot, seen: list[Evidence]) -> str:
+    """Kill the very process of `bot` and see it gone; empty, or why it was not done."""
+    if bot.identity is None:
+        return f"{bot.bot_id} could not be killed: its process is not known"
+    why = context.processes.end(bot.identity, force=True)
+    gone, _ = await until(
+        lambda: context.processes.look(bot.pid, None), lambda look: look.identity != bot.identity, 2.0
+    )
+    seen.append(gone.evidence)
+    if gone.identity == bot.identity:
+        return f"{bot.bot_id} could not be killed: {why or 'it is still there'}"
+    return ""
 
 
 @check(
@@ -148,7 +161,9 @@ async def stop_ends_the_bot(context: Context) -> Outcome:
     )
     seen.append(look.evidence)
     if look.identity == bot.identity or look.listening:
-        left = f"process {bot.pid} still runs" if look.identity == bot.identity else f"port {bot.port} is open"
+        left = (
+            f"process {bot.pid} still runs" if look.identity == bot.identity else f"port {bot.port} is open"
+        )
         return failed(
             f"The stop was answered with a success, but {left}",
             observed=look.evidence.title,
@@ -181,7 +196,9 @@ async def nothing_is_left(context: Context) -> Outcome:
     expected = "none of the launched bots is listed as alive, none of their processes runs"
     bots = [bot for bot in context.launches.bots.values() if bot.bot_id != context.target.contract.bad_bot_id]
     if not bots:
-        return inconclusive(Reason.BLOCKED, "Nothing was launched that could be cleaned up", expected=expected)
+        return inconclusive(
+            Reason.BLOCKED, "Nothing was launched that could be cleaned up", expected=expected
+        )
     context.hop("controller")
     problems = await context.launches.clean_up(settings.stop_within_s)
     reply, _ = await until(
@@ -197,9 +214,13 @@ async def nothing_is_left(context: Context) -> Outcome:
     rows, evidence = await _count_rows(context, bots)
     seen += evidence
     left = f"{rows} rows stay under {', '.join(bot.bot_id for bot in bots)}: the target offers no way to delete them"
-    observed = f"{len(bots)} bots launched, {len(bots) - len(problems)} gone; {left if rows else 'no rows left'}"
+    observed = (
+        f"{len(bots)} bots launched, {len(bots) - len(problems)} gone; {left if rows else 'no rows left'}"
+    )
     if problems:
-        return failed(problems[0], observed=f"{'; '.join(problems)}; {observed}", expected=expected, evidence=seen)
+        return failed(
+            problems[0], observed=f"{'; '.join(problems)}; {observed}", expected=expected, evidence=seen
+        )
     return passed(
         f"All {len(bots)} launched bots are gone" + (f"; {left}" if rows else ""),
         observed=observed,
@@ -235,7 +256,10 @@ def _entry(bots: object, bot_id: str) -> object | None:
     if isinstance(bots, dict):
         return bots.get(bot_id)
     if isinstance(bots, list):
-        return next((bot for bot in bots if isinstance(bot, dict) and bot_id in (bot.get("bot_id"), bot.get("id"))), None)
+        return next(
+            (bot for bot in bots if isinstance(bot, dict) and bot_id in (bot.get("bot_id"), bot.get("id"))),
+            None,
+        )
     return None
 
 

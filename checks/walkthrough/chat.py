@@ -113,13 +113,21 @@ async def responses_are_received(context: Context) -> Outcome:
     problems = [
         f"{sent.channel}: {problem}"
         for sent in commands
-        if (problem := wrong_reply(sent, limit_s, echo, own_marker(context, sent), foreign_markers(context, sent)))
+        if (
+            problem := wrong_reply(
+                sent, limit_s, echo, own_marker(context, sent), foreign_markers(context, sent)
+            )
+        )
     ]
     evidence = _once(commands)
     if problems:
-        lost = all(sent.reply is None for sent in commands if sent.problem) and any(s.problem for s in commands)
+        lost = all(sent.reply is None for sent in commands if sent.problem) and any(
+            s.problem for s in commands
+        )
         return failed(
-            problems[0] if len(problems) == 1 else f"{len(problems)} replies are wrong: {'; '.join(problems)}",
+            problems[0]
+            if len(problems) == 1
+            else f"{len(problems)} replies are wrong: {'; '.join(problems)}",
             reason=Reason.TIMEOUT if lost else Reason.MISMATCH,
             observed="; ".join(problems),
             expected=expected,

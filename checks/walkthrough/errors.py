@@ -16,7 +16,9 @@ from checks.walkthrough.walk import Walk, bot_id, command
 
 LARGEST_REST_BODY = 1 << 20
 """A documented limit above this is tried over the socket, where the observed contract documents it."""
-INSIDE = re.compile(r"Traceback \(most recent call last\)|\bFile \"/|\bat [\w.$]+\([\w.]+:\d+\)|sqlalchemy\.|/site-packages/")
+INSIDE = re.compile(
+    r"Traceback \(most recent call last\)|\bFile \"/|\bat [\w.$]+\([\w.]+:\d+\)|sqlalchemy\.|/site-packages/"
+)
 """Stack traces and paths: an error text for people holds none."""
 
 
@@ -99,7 +101,9 @@ async def _unknown_bot_rest(context: Context) -> Told:
 
 
 async def _unknown_bot_socket(context: Context) -> Told:
-    return await _over_socket(context, "unknown bot (WebSocket)", _nobody(context), command(context, "unknown"))
+    return await _over_socket(
+        context, "unknown bot (WebSocket)", _nobody(context), command(context, "unknown")
+    )
 
 
 async def _empty_command(context: Context) -> Told:
@@ -142,7 +146,9 @@ async def _socket_without_token(context: Context) -> Told:
             with_token=False,
         )
         evidence = (talk.evidence, spoken.evidence)
-        if spoken.close_code in (1008, 3000, 4001, 4003, 4401, 4403) and not any(f.reply for f in spoken.frames):
+        if spoken.close_code in (1008, 3000, 4001, 4003, 4401, 4403) and not any(
+            f.reply for f in spoken.frames
+        ):
             return Told(name, "", f"closed with {spoken.close_code}", evidence)
         return Told(name, "the socket opened for a stranger", "", evidence)
     if talk.status in (401, 403):
@@ -156,8 +162,7 @@ async def _rest_without_token(context: Context) -> Told:
     name = "REST without a token"
     if context.target.contract.rest_auth != "bearer":
         return Told(name, "", "not tried: the contract asks for no token", ())
-    told = _judged(name, await context.controller.ask("bots", with_token=False))
-    return told
+    return _judged(name, await context.controller.ask("bots", with_token=False))
 
 
 async def _over_socket(context: Context, name: str, to: str, text: str) -> Told:

@@ -144,7 +144,10 @@ async def user_signs_in(context: Context) -> Outcome:
     token = reply.field("token")
     if not token:
         return failed(
-            "The sign-in answered success without a token", observed="no token", expected=expected, evidence=seen
+            "The sign-in answered success without a token",
+            observed="no token",
+            expected=expected,
+            evidence=seen,
         )
     context.controller.learn_token(token)
     if control.reason not in (Reason.REFUSED, Reason.PROTOCOL):
@@ -171,7 +174,9 @@ async def _token_is_accepted(context: Context) -> Outcome:
     expected = "the token of the environment is accepted"
     if not reply.ok:
         return not_judged(reply.reason, f"The token was not accepted: {reply.problem}", reply.seen, expected)
-    return passed("The token that was given is accepted", observed="2xx", expected=expected, evidence=reply.seen)
+    return passed(
+        "The token that was given is accepted", observed="2xx", expected=expected, evidence=reply.seen
+    )
 
 
 def _assets(html: str, base: str) -> list[str]:

@@ -48,7 +48,9 @@ async def commands_are_stored(context: Context) -> Outcome:
     limit_s = context.target.profile.walkthrough.stored_within_s
     expected = f"for each command the exact text and then its reply, in order, within {limit_s:g} s"
     if not walk.sent or walk.first is None:
-        return inconclusive(Reason.BLOCKED, "No command was accepted, so nothing is to be stored", expected=expected)
+        return inconclusive(
+            Reason.BLOCKED, "No command was accepted, so nothing is to be stored", expected=expected
+        )
     bot_id = walk.first.bot_id
     rows, elapsed_s = await until(
         lambda: context.sql.messages(bot_id),
@@ -107,7 +109,9 @@ def _wrong_time(context: Context, sent: Sent, rows: Sequence[Row]) -> str:
         if stored is None:
             return f"the stored time “{one_line(row.time, 40)}” cannot be read"
         if not sent.sent_at - CLOCK_TOLERANCE <= stored <= context.now() + CLOCK_TOLERANCE:
-            return f"row {row.id} is dated {stored:%H:%M:%S}Z, the command was sent at {sent.sent_at:%H:%M:%S}Z"
+            return (
+                f"row {row.id} is dated {stored:%H:%M:%S}Z, the command was sent at {sent.sent_at:%H:%M:%S}Z"
+            )
     return ""
 
 
@@ -128,7 +132,9 @@ async def history_comes_back(context: Context) -> Outcome:
     context.hop("database")
     expected = "the same messages as the database holds, in the same order"
     if not walk.sent or walk.first is None:
-        return inconclusive(Reason.BLOCKED, "No command was accepted, so there is no history", expected=expected)
+        return inconclusive(
+            Reason.BLOCKED, "No command was accepted, so there is no history", expected=expected
+        )
     reply = await history_of(context, walk.first.bot_id)
     rows = await context.sql.messages(walk.first.bot_id)
     seen = [*reply.seen, rows.evidence]
@@ -167,7 +173,9 @@ def _difference(told: Sequence[tuple[str, str]], stored: Sequence[tuple[str, str
         return "there is nothing stored that a history could show"
     if Counter(told) != Counter(stored):
         missing, extra = Counter(stored) - Counter(told), Counter(told) - Counter(stored)
-        return f"the history lacks {missing.total()} stored messages and has {extra.total()} that are not stored"
+        return (
+            f"the history lacks {missing.total()} stored messages and has {extra.total()} that are not stored"
+        )
     if told != stored:
         place = next(place for place, pair in enumerate(told) if pair != stored[place])
         return f"the history is out of order from message {place + 1} on"
@@ -223,7 +231,9 @@ async def bots_do_not_mix(context: Context) -> Outcome:
             problems.append(f"{name}: {mixed}")
     judged = f"{len(commands)} of {len(turns)} commands in turn to {names[0]} and {names[1]} over {channel}"
     if problems:
-        return failed(_capital(problems[0]), observed="; ".join(problems), expected=expected, evidence=evidence)
+        return failed(
+            _capital(problems[0]), observed="; ".join(problems), expected=expected, evidence=evidence
+        )
     if unread:
         return inconclusive(
             Reason.NO_SOURCE, _capital(unread), observed=judged, expected=expected, evidence=evidence
@@ -243,7 +253,9 @@ async def _speak(
     if channel == SOCKET:
         talk, answers = await ask_over_socket(context, turns)
         accepted = [sent for sent in answers if sent is not None]
-        refused = f"only {len(accepted)} of {len(turns)} commands were taken" if len(accepted) < len(turns) else ""
+        refused = (
+            f"only {len(accepted)} of {len(turns)} commands were taken" if len(accepted) < len(turns) else ""
+        )
         return accepted, refused, [talk.evidence]
     accepted, refused, seen = [], "", []
     for name, text in turns:
@@ -258,9 +270,7 @@ async def _speak(
 
 async def _mixed(context: Context, bot_id: str) -> tuple[str, str, list[Evidence]]:
     """What of other bots stands in the rows or the history of `bot_id`; why the rows were not read."""
-    others = [
-        own_marker(context, sent) for sent in context.state(Walk).sent if sent.bot_id != bot_id
-    ]
+    others = [own_marker(context, sent) for sent in context.state(Walk).sent if sent.bot_id != bot_id]
     reply = await history_of(context, bot_id)
     rows = await context.sql.messages(bot_id)
     seen = [*reply.seen, rows.evidence]

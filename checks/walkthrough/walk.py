@@ -95,9 +95,15 @@ async def launch(context: Context, place: int) -> Launch:
     context.launches.launched(bot)
     bot.pid, bot.port = _number(reply.field("pid")), _number(reply.field("port"))
     if not context.target.is_local:
-        why = "the target is not on this host, so its processes cannot be seen: run gonogo on the target's host"
+        why = (
+            "the target is not on this host, so its processes cannot be seen: run gonogo on the target's host"
+        )
         return Launch(
-            bot, inconclusive(Reason.NO_RIGHT, why, evidence=reply.seen), reply.answer.elapsed_s, reply.seen, None
+            bot,
+            inconclusive(Reason.NO_RIGHT, why, evidence=reply.seen),
+            reply.answer.elapsed_s,
+            reply.seen,
+            None,
         )
     if bot.pid is None:
         bot.pid = context.processes.find(name, asked_at.timestamp())
