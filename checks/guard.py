@@ -27,6 +27,8 @@ from typing import IO, Any
 GRACE_S = 20.0
 """How long it goes on trying after gonogo's death: longer than a launch that was still under way then."""
 REQUEST_WITHIN_S = 5.0
+_RELEASED: list[subprocess.Popen[str]] = []
+"""Guards left to themselves: kept, since dropping the object of a running process is reported as a leak."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +85,15 @@ class Guard:
         """Nothing is left to do for this bot."""
         self._tell({"stopped": bot_id})
 
-    def dismiss(self) -> None:
-        """The run cleaned up after itself; the process ends."""
+    def dismiss(self, within_s: float = 3.0) -> None:
+        """The run cleaned up after itself; the process ends, by force where it takes longer than `within_s`."""
         self._tell({"goodbye": True})
         if self._process is not None:
             if self._process.stdin:
                 with contextlib.suppress(OSError):
                     self._process.stdin.close()
             try:
-                self._process.wait(timeout=3)
+                self._process.wait(timeout=within_s)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
@@ -102,6 +104,7 @@ class Guard:
         if self._process is not None and self._process.stdin:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
+            _RELEASED.append(self._process)
             self._process = None
 
     def _tell(self, message: dict[str, object]) -> None:

@@ -89,33 +89,36 @@ class Launches:
                 return ""
             return f"{bot.bot_id}: {reply.problem}"
         if reply.ok:
-            await self._ended(bot.identity, deadline - KILL_AFTER_S - 1)
-        return await self.end_process(bot, deadline) or ""
-
-    async def end_process(self, bot: Bot, deadline: float) -> str:
-        """Make sure that the very process of `bot` is gone: SIGTERM, then SIGKILL; empty, or what is left."""
-        if bot.identity is None:
-            return f"{bot.bot_id}: its process is not known"
+            await ended(self._processes, bot.identity, deadline - KILL_AFTER_S - 1)
         if not self._processes.is_alive(bot.identity):
             self.stopped(bot, "stopped by request")
             return ""
-        for force in (False, True):
-            why = self._processes.end(bot.identity, force=force)
-            until = min(deadline, time.monotonic() + KILL_AFTER_S) if not force else time.monotonic() + 1
-            if await self._ended(bot.identity, until):
-                self.stopped(bot, "its process outlived the stop request and was ended by gonogo")
-                return ""
-        return f"{bot.bot_id}: process {bot.identity.pid} is still running ({why or 'it survived SIGKILL'})"
+        problem = await end_process(self._processes, bot.identity, deadline - time.monotonic())
+        if problem:
+            return f"{bot.bot_id}: {problem}"
+        self.stopped(bot, "its process outlived the stop request and was ended by gonogo")
+        return ""
 
-    async def _ended(self, identity: Identity, deadline: float) -> bool:
-        """Whether that process is gone by `deadline`; looked at once at least."""
-        pause_s = 0.02
-        for _ in iter(lambda: self._processes.is_alive(identity), False):
-            if time.monotonic() >= deadline:
-                return False
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 1.5, 0.2)
-        return True
+
+async def end_process(processes: ProcessProbe, identity: Identity, within_s: float) -> str:
+    """End that very process: SIGTERM, and SIGKILL after half of `within_s`; empty, or why it still runs."""
+    why = ""
+    for force in (False, True):
+        why = processes.end(identity, force=force)
+        if await ended(processes, identity, time.monotonic() + max(0.3, min(KILL_AFTER_S, within_s / 2))):
+            return ""
+    return f"process {identity.pid} is still running ({why or 'it survived SIGKILL'})"
+
+
+async def ended(processes: ProcessProbe, identity: Identity, deadline: float) -> bool:
+    """Whether that process is gone by `deadline` (monotonic seconds); looked at once at least."""
+    pause_s = 0.02
+    for _ in iter(lambda: processes.is_alive(identity), False):
+        if time.monotonic() >= deadline:
+            return False
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 1.5, 0.2)
+    return True
 
 
 def is_unknown(reply: Reply) -> bool:
