@@ -1,0 +1,70 @@
+"""`gonogo demo`: the embedded target, with the console on it or by itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from console.demo.faults import FAULTS
+
+DEFAULT_PORT = 8000
+
+
+@click.command()
+@click.option("--fault", "faults", multiple=True, metavar="NAME", help="Switch a fault on; may be repeated.")
+@click.option("--serve", is_flag=True, help="Only serve: print one JSON line once requests are accepted.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Default: 8000 where it is free, else another.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of its database, log and settings; default: a temporary one.",
+)
+@click.option("--tls", is_flag=True, help="Serve HTTPS with a certificate made on the spot (with --serve).")
+@click.option("--database", default="", metavar="URL", help="PostgreSQL instead of SQLite (with --serve).")
+@click.option("--faults", "list_faults", is_flag=True, help="List the faults.")
+@click.option("--json", "as_json", is_flag=True, help="With --faults: as a JSON array.")
+@click.option("--mouse", is_flag=True, help="Let the console take the mouse.")
+def demo(
+    faults: tuple[str, ...],
+    serve: bool,
+    port: int | None,
+    data: Path | None,
+    tls: bool,
+    database: str,
+    list_faults: bool,
+    as_json: bool,
+    mouse: bool,
+) -> None:
+    """Start the embedded target on loopback, and the console on it."""
+    if list_faults:
+        _list_faults(as_json)
+        return
+    known = {fault.name for fault in FAULTS}
+    for name in faults:
+        if name not in known:
+            raise click.UsageError(f"There is no fault {name!r}; `gonogo demo --faults` lists them.")
+    if serve:
+        click.get_current_context().exit(_serve(faults, port, data, tls=tls, database=database))
+    from console.commands.console import open_console_on_demo  # noqa: PLC0415 - brings Textual in
+
+    wanted = DEFAULT_PORT if port is None else port
+    click.get_current_context().exit(open_console_on_demo(faults, port=wanted, data=data, mouse=mouse))
+
+
+def _serve(faults: tuple[str, ...], port: int | None, data: Path | None, *, tls: bool, database: str) -> int:
+    from console.demo.launch import serve  # noqa: PLC0415 - not needed for the list
+
+    return serve(
+        faults=faults, port=DEFAULT_PORT if port is None else port, data=data, tls=tls, database=database
+    )
+
+
+def _list_faults(as_json: bool) -> None:
+    if as_json:
+        rows = [{"name": fault.name, "about": fault.about, "breaks": list(fault.breaks)} for fault in FAULTS]
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    for fault in FAULTS:
+        click.echo(f"{fault.name:24} {', '.join(fault.breaks):18} {fault.about}")
