@@ -66,7 +66,7 @@ def gonogo(context: click.Context, profile: Path | None, mouse: bool) -> None:
     2 usage or profile, 20 internal error, 21 the journal or a report was altered.
     """
     if context.invoked_subcommand is None:
-        from console.commands.console import open_console  # noqa: PLC0415 - brings Textual in
+        from console.commands.console import open_console  # brings Textual in
 
         context.exit(open_console(profile, mouse=mouse))
     context.obj = profile

@@ -18,7 +18,7 @@ def open_console(profile: Path | None, *, mouse: bool = False) -> int:
     """The console on the target of `profile`; returns its exit code."""
 
     def open_target() -> Target:
-        from console.commands.target import target_to_run  # noqa: PLC0415 - after the first paint
+        from console.commands.target import target_to_run  # after the first paint
 
         return target_to_run(profile)
 
@@ -30,7 +30,7 @@ def open_console_on_demo(faults: Sequence[str], *, port: int, data: Path | None,
     demo = DemoProcess.spawn(port=port, data=data, faults=faults)
 
     def open_target() -> Target:
-        from checks.profile.read import load_target  # noqa: PLC0415 - after the first paint
+        from checks.profile.read import load_target  # after the first paint
 
         try:
             demo.wait_ready()

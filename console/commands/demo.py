@@ -47,14 +47,14 @@ def demo(
             raise click.UsageError(f"There is no fault {name!r}; `gonogo demo --faults` lists them.")
     if serve:
         click.get_current_context().exit(_serve(faults, port, data, tls=tls, database=database))
-    from console.commands.console import open_console_on_demo  # noqa: PLC0415 - brings Textual in
+    from console.commands.console import open_console_on_demo  # brings Textual in
 
     wanted = DEFAULT_PORT if port is None else port
     click.get_current_context().exit(open_console_on_demo(faults, port=wanted, data=data, mouse=mouse))
 
 
 def _serve(faults: tuple[str, ...], port: int | None, data: Path | None, *, tls: bool, database: str) -> int:
-    from console.demo.launch import serve  # noqa: PLC0415 - not needed for the list
+    from console.demo.launch import serve  # not needed for the list
 
     return serve(
         faults=faults, port=DEFAULT_PORT if port is None else port, data=data, tls=tls, database=database
