@@ -1,0 +1,59 @@
+"""The faults of the demo controller: switches that make it misbehave in one way each.
+
+Each is read at one small place, as `"reply-lost" in faults`. `breaks` names the checks that it turns red.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One switchable misbehaviour."""
+
+    name: str
+    about: str
+    breaks: tuple[str, ...]
+    """Ids of the checks that fail while it is switched on."""
+
+
+class UnknownFaultError(Exception):
+    """A fault was asked for that there is not; the text is one sentence that lists the names."""
+
+
+FAULTS: tuple[Fault, ...] = (
+    Fault("unhealthy", "/health answers 503 with status degraded", ("WALK-01",)),
+    Fault("page-missing", "the web page answers 404", ("WALK-02",)),
+    Fault("part-missing", "the page is served, its script answers 404", ("WALK-02",)),
+    Fault("sign-in-broken", "the right password is refused", ("WALK-03",)),
+    Fault("any-password", "every password of a known user is accepted", ("WALK-03",)),
+    Fault("launch-hangs", "a launch is not answered within 30 s, and launches nothing", ("WALK-04",)),
+    Fault("bot-dies", "a bot's process ends right after its launch was answered", ("WALK-04",)),
+    Fault("websocket-refused", "the WebSocket handshake is refused with a good token", ("WALK-05",)),
+    Fault("task-fails", "a command over REST is answered 500 and not given to the bot", ("WALK-06",)),
+    Fault("reply-lost", "a command over WebSocket is stored with its reply, but never answered", ("WALK-07",)),
+    Fault("reply-misaddressed", "a reply over REST carries the id of another bot", ("WALK-07",)),
+    Fault("reply-not-stored", "replies are sent, but not stored", ("WALK-08",)),
+    Fault("wrong-text-stored", "the user's text is stored without its last character", ("WALK-08",)),
+    Fault("history-out-of-order", "the history is answered with the newest message first", ("WALK-09",)),
+    Fault("history-mixed", "the history holds messages of the other running bots too", ("WALK-10",)),
+    Fault("unknown-bot-succeeds", "a command to a bot that does not exist is a success", ("WALK-11",)),
+    Fault("malformed-accepted", "a body that is not JSON is taken as the command itself", ("WALK-11",)),
+    Fault("rest-open", "REST operations are answered without a token", ("WALK-11",)),
+    Fault("inside-shown", "error texts carry a stack trace", ("WALK-11",)),
+    Fault("dead-bot-listed", "a bot whose process died is still listed as active", ("WALK-12",)),
+    Fault("stop-leaves-process", "a stop is answered with a success, but the process lives on", ("WALK-13",)),
+    Fault("stop-stays-listed", "a stopped bot is still listed as active", ("WALK-14",)),
+)
+
+
+def checked(names: Iterable[str]) -> frozenset[str]:
+    """The faults `names`. Raises UnknownFaultError for a name that there is not."""
+    known = [fault.name for fault in FAULTS]
+    wanted = list(names)
+    for name in wanted:
+        if name not in known:
+            raise UnknownFaultError(f"There is no fault {name!r}. Faults: {', '.join(known)}.")
+    return frozenset(wanted)

@@ -1,0 +1,66 @@
+"""Counters of the demo controller, told in the Prometheus text format."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """What has been counted since the start."""
+
+    def __init__(self) -> None:
+        self._requests: Counter[tuple[str, str, int]] = Counter()
+        self._buckets: dict[str, list[int]] = {}
+        self._sums_s: Counter[str] = Counter()
+        self.messages: Counter[str] = Counter()
+        """Answered messages by channel."""
+        self.sockets = 0
+        """Open WebSockets."""
+
+    def observe(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        self._requests[route, method, status] += 1
+        counts = self._buckets.setdefault(route, [0] * (len(BUCKETS_S) + 1))
+        place = next((place for place, bound in enumerate(BUCKETS_S) if seconds <= bound), len(BUCKETS_S))
+        counts[place] += 1
+        self._sums_s[route] += seconds  # type: ignore[assignment]  # typeshed counts in int only
+
+    def exposition(self, bots: Mapping[str, int], connections: tuple[int, int]) -> str:
+        """Everything as text; `bots` by status, `connections` of the database pool: in use, size."""
+        return "".join(f"{line}\n" for line in self._lines(bots, connections))
+
+    def _lines(self, bots: Mapping[str, int], connections: tuple[int, int]) -> Iterator[str]:
+        yield "# HELP http_requests_total Answered requests."
+        yield "# TYPE http_requests_total counter"
+        for (route, method, status), count in sorted(self._requests.items()):
+            yield f'http_requests_total{{route="{route}",method="{method}",status="{status}"}} {count}'
+        yield "# HELP http_request_duration_seconds Time from the request to the end of its answer."
+        yield "# TYPE http_request_duration_seconds histogram"
+        for route, counts in sorted(self._buckets.items()):
+            yield from self._histogram(route, counts)
+        yield from _one("chat_messages_total", "counter", "Answered messages.", "channel", self.messages)
+        yield from _one("bots", "gauge", "Bots by status.", "status", bots)
+        in_use, size = connections
+        pool = {"in_use": in_use, "size": size}
+        yield from _one("db_pool_connections", "gauge", "Connections of the database pool.", "state", pool)
+        yield "# HELP websocket_connections Open WebSockets."
+        yield "# TYPE websocket_connections gauge"
+        yield f"websocket_connections {self.sockets}"
+
+    def _histogram(self, route: str, counts: list[int]) -> Iterator[str]:
+        name, total = "http_request_duration_seconds", 0
+        for bound, count in zip((*map(str, BUCKETS_S), "+Inf"), counts, strict=True):
+            total += count
+            yield f'{name}_bucket{{route="{route}",le="{bound}"}} {total}'
+        yield f'{name}_sum{{route="{route}"}} {float(self._sums_s[route]):.6f}'
+        yield f'{name}_count{{route="{route}"}} {total}'
+
+
+def _one(name: str, kind: str, about: str, label: str, values: Mapping[str, int]) -> Iterator[str]:
+    yield f"# HELP {name} {about}"
+    yield f"# TYPE {name} {kind}"
+    for value, count in sorted(values.items()):
+        yield f'{name}{{{label}="{value}"}} {count}'

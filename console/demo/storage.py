@@ -1,0 +1,176 @@
+"""The controller's database: messages and users, through SQLAlchemy Core. Every call blocks: call it in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
+
+from console.demo.errors import now_text
+
+BUSY_TIMEOUT_S = 5
+metadata = sa.MetaData()
+# A BIGINT is no alias of SQLite's rowid, so AUTOINCREMENT needs INTEGER there.
+_Key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+messages = sa.Table(
+    "messages",
+    metadata,
+    sa.Column("id", _Key, primary_key=True, autoincrement=True),
+    sa.Column("bot_id", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+    sa.Column("timestamp", sa.Text, nullable=False),
+    sa.Column("created_at", sa.TIMESTAMP, server_default=sa.func.current_timestamp()),
+    sa.CheckConstraint("role IN ('user', 'assistant')", name="ck_messages_role"),
+    sa.Index("idx_messages_bot_id_id", "bot_id", "id"),
+    sqlite_autoincrement=True,
+)
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("id", _Key, primary_key=True, autoincrement=True),
+    sa.Column("username", sa.Text, nullable=False, unique=True),
+    sa.Column("password_hash", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+
+class StorageError(Exception):
+    """The database cannot be used; the text is one sentence without secrets."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One user as stored."""
+
+    id: int
+    username: str
+    password_hash: str
+
+
+class Store:
+    """One pool of connections to the database at `url`. Raises StorageError where it cannot be opened."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._url = _driver(make_url(url))
+            self._engine = _engine(self._url)
+            metadata.create_all(self._engine)
+        except (ArgumentError, ImportError) as problem:
+            raise StorageError(f"The database URL cannot be used: {type(problem).__name__}.") from problem
+        except SQLAlchemyError as problem:
+            cause = str(getattr(problem, "orig", None) or type(problem).__name__).splitlines()[0]
+            raise StorageError(f"The database cannot be opened: {cause}.") from problem
+
+    @property
+    def name(self) -> str:
+        """Where it is: the file, or the URL with the password masked out of it."""
+        if self._url.get_backend_name() == "sqlite":
+            return self._url.database or ""
+        return without_password(self._url)
+
+    @property
+    def url(self) -> URL:
+        """The URL with everything in it."""
+        return self._url
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._engine.dispose()
+
+    def ping(self) -> None:
+        """Raises StorageError where the database does not answer."""
+        try:
+            with self._engine.connect() as connection:
+                connection.execute(sa.select(1))
+        except SQLAlchemyError as problem:
+            raise StorageError("The database does not answer.") from problem
+
+    def connections(self) -> tuple[int, int]:
+        """How many connections of the pool are in use, and its size."""
+        pool = self._engine.pool
+        return (pool.checkedout(), pool.size()) if isinstance(pool, sa.QueuePool) else (0, 0)
+
+    def add_message(self, bot_id: str, role: str, content: str) -> None:
+        """Store one message; it is committed when this returns."""
+        values = {"bot_id": bot_id, "role": role, "content": content, "timestamp": now_text()}
+        with self._engine.begin() as connection:
+            connection.execute(messages.insert().values(**values))
+
+    def history(self, bot_ids: Sequence[str], limit: int) -> list[dict[str, str]]:
+        """The newest `limit` messages of those bots, oldest first."""
+        columns = (messages.c.role, messages.c.content, messages.c.timestamp)
+        query = (
+            sa.select(*columns)
+            .where(messages.c.bot_id.in_(bot_ids))
+            .order_by(messages.c.id.desc())
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return [
+            {"role": row.role, "content": row.content, "timestamp": row.timestamp} for row in reversed(rows)
+        ]
+
+    def find_user(self, username: str) -> User | None:
+        """The user of that name."""
+        with self._engine.connect() as connection:
+            row = connection.execute(sa.select(users).where(users.c.username == username)).one_or_none()
+        return User(row.id, row.username, row.password_hash) if row else None
+
+    def add_user(self, username: str, password_hash: str) -> bool:
+        """Add a user; False where the name is taken."""
+        values = {"username": username, "password_hash": password_hash, "created_at": now_text()}
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(users.insert().values(**values))
+        except IntegrityError:
+            return False
+        return True
+
+    def set_password(self, username: str, password_hash: str) -> None:
+        """Give a user that exists another password."""
+        query = users.update().where(users.c.username == username).values(password_hash=password_hash)
+        with self._engine.begin() as connection:
+            connection.execute(query)
+
+
+def without_password(url: URL) -> str:
+    """The URL as text, its password left out."""
+    return url.set(password=None).render_as_string(hide_password=False)
+
+
+def _driver(url: URL) -> URL:
+    """PostgreSQL is spoken through psycopg."""
+    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+
+
+def _engine(url: URL) -> sa.Engine:
+    # Parameters hold what users say; an error text must not carry them into the log.
+    if url.get_backend_name() != "sqlite":
+        return sa.create_engine(
+            url, hide_parameters=True, pool_pre_ping=True, pool_size=8, max_overflow=8, pool_timeout=5
+        )
+    engine = sa.create_engine(
+        url,
+        hide_parameters=True,
+        pool_size=8,
+        max_overflow=8,
+        pool_timeout=5,
+        connect_args={"timeout": BUSY_TIMEOUT_S},
+    )
+    sa.event.listen(engine, "connect", _set_up_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
