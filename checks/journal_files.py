@@ -99,7 +99,8 @@ def _decode(raw: bytes) -> HeadRecord:
         raise ValueError("the head file has the wrong size")
     try:
         document = json.loads(raw)
-        seal = Seal(**document.pop("seal")) if document["seal"] else None
+        sealed = document.pop("seal")
+        seal = Seal(**sealed) if sealed else None
         record = HeadRecord(**document, seal=seal)
         numbers = [record.seq, record.restarted_at, *([seal.size] if seal else [])]
         same = all(type(number) is int for number in numbers) and _encode(record) == raw

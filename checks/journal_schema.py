@@ -26,21 +26,22 @@ entries = Table(
     "entries",
     _metadata,
     Column("seq", Integer, primary_key=True),
-    *(Column(name, Text, nullable=False) for name in ("at", "kind", "subject", "actor", "body", "prev", "hash")),
+    *(
+        Column(name, Text, nullable=False)
+        for name in ("at", "kind", "subject", "actor", "body", "prev", "hash")
+    ),
 )
 evidence = Table("evidence", _metadata, Column("id", Text, primary_key=True), Column("document", Text))
 
 
 def _append_only(table: str, key: str, value: str) -> tuple[str, ...]:
+    refuse = "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
     # REPLACE deletes without asking the DELETE trigger, so an INSERT over a row is refused by one of its own.
+    taken = f"EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key} AND {value} IS NOT NEW.{value})"  # noqa: S608
     return (
-        f"CREATE TRIGGER {table}_keep BEFORE DELETE ON {table} "
-        "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END",
-        f"CREATE TRIGGER {table}_fixed BEFORE UPDATE ON {table} "
-        "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END",
-        f"CREATE TRIGGER {table}_first BEFORE INSERT ON {table} "
-        f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key} AND {value} IS NOT NEW.{value}) "  # noqa: S608
-        "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END",
+        f"CREATE TRIGGER {table}_keep BEFORE DELETE ON {table} {refuse}",
+        f"CREATE TRIGGER {table}_fixed BEFORE UPDATE ON {table} {refuse}",
+        f"CREATE TRIGGER {table}_first BEFORE INSERT ON {table} WHEN {taken} {refuse}",
     )
 
 
@@ -49,9 +50,10 @@ MIGRATIONS: tuple[tuple[int, tuple[str, ...]], ...] = (
         1,
         (
             "CREATE TABLE meta (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL)",
-            "CREATE TABLE entries (seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, kind TEXT NOT NULL, "
-            "subject TEXT NOT NULL, actor TEXT NOT NULL, body TEXT NOT NULL, prev TEXT NOT NULL, "
-            "hash TEXT NOT NULL UNIQUE)",
+            """CREATE TABLE entries (
+                seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, kind TEXT NOT NULL,
+                subject TEXT NOT NULL, actor TEXT NOT NULL, body TEXT NOT NULL, prev TEXT NOT NULL,
+                hash TEXT NOT NULL UNIQUE)""",
             "CREATE INDEX entries_latest ON entries (kind, subject, seq)",
             "CREATE TABLE evidence (id TEXT PRIMARY KEY NOT NULL, document TEXT NOT NULL)",
             *_append_only("meta", "key", "value"),
@@ -84,7 +86,9 @@ def entry_hash(
 
 def engine_for(path: Path, *, read_only: bool, text: Callable[[bytes], str] | None = None) -> Engine:
     """An engine over one connection; `text` decodes what may not be UTF-8. Nothing is opened yet."""
-    engine = create_engine("sqlite://", creator=partial(_connect, path, read_only, text), poolclass=StaticPool)
+    engine = create_engine(
+        "sqlite://", creator=partial(_connect, path, read_only, text), poolclass=StaticPool
+    )
     event.listen(engine, "begin", _begin)
     return engine
 

@@ -109,7 +109,9 @@ def tail_problem(connection: Connection, review: str, record: HeadRecord | None)
 
 def _end_problem(connection: Connection, record: HeadRecord | None, last: _Tail) -> str:
     if record and record.seq > last.seq:
-        return f"entries dropped from the end: the head file says {record.seq}, the journal ends at {last.seq}"
+        return (
+            f"entries dropped from the end: the head file says {record.seq}, the journal ends at {last.seq}"
+        )
     # SQLite's own count of the highest number ever given stands where the head file is gone.
     counted = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'entries'").scalar()
     if (counted or 0) != last.seq:
@@ -169,7 +171,9 @@ def _schema_problems(connection: Connection) -> Iterator[str]:
             yield f"the {kind} {name} of the database was changed"
 
 
-def _entry_problems(row: Row[tuple[object, ...]], last: _Tail, review: str, referred: dict[str, str]) -> Iterator[str]:
+def _entry_problems(
+    row: Row[tuple[object, ...]], last: _Tail, review: str, referred: dict[str, str]
+) -> Iterator[str]:
     if row.seq != last.seq + 1:
         yield _missing(last.seq + 1, row.seq - 1)
     elif row.prev != last.hash:

@@ -11,6 +11,7 @@ import os
 import platform
 import secrets
 import socket
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from importlib.metadata import version
@@ -19,7 +20,7 @@ from pathlib import Path
 from checks.events import Gate, Listener, Notice, RunFinished, RunStarted, nobody, open_gate
 from checks.fold import Decision, Snapshot, check_states, interruptions, last_decision, latest, leftovers
 from checks.journal import Journal
-from checks.model import Area, Ceiling, Entry, Evidence, Kind, ReviewError, Safety, utc_now
+from checks.model import Area, Ceiling, Entry, Evidence, IntegrityError, Kind, ReviewError, Safety, utc_now
 from checks.probe.redaction import Redactor
 from checks.recovery import recover
 from checks.registry import PACKAGES, Check, catalogue, with_needs
@@ -53,7 +54,8 @@ class Review:
         self._run: Run | None = None
         self._session = ""
         self._ended = asyncio.Event()
-        self._folded: tuple[int, tuple[Entry, ...]] = (-1, ())
+        self._folded: tuple[Entry, ...] = ()
+        self._folding = threading.Lock()
         private = target.credentials
         self._redactor = Redactor([private.password, private.token])
 
@@ -133,11 +135,14 @@ class Review:
         }
 
     def _latest(self) -> tuple[Entry, ...]:
-        """The last entry of each kind and subject; folded again only when the journal has grown."""
-        head = self._journal.head()
-        if self._folded[0] != head.seq:
-            self._folded = (head.seq, tuple(self._journal.latest(upto=head.seq)))
-        return self._folded[1]
+        """The last entry of each kind and subject, in order; only what the journal gained is read again."""
+        with self._folding:
+            if not self._folded:
+                self._folded = tuple(self._journal.latest())
+            elif gained := self._journal.entries(after=self._folded[-1].seq):
+                by_subject = {(entry.kind, entry.subject): entry for entry in (*self._folded, *gained)}
+                self._folded = tuple(sorted(by_subject.values(), key=lambda entry: entry.seq))
+            return self._folded
 
     def snapshot(self) -> Snapshot:
         """What the journal amounts to at this moment."""
@@ -266,7 +271,11 @@ class Review:
             await self._ended.wait()
 
     def decide(self, wanted: Ceiling, because: str) -> Decision:
-        """Record a decision. Raises ReviewError where the evidence forbids it or the justification is empty."""
+        """Record a decision.
+
+        Raises ReviewError where the evidence forbids it or the justification is empty, IntegrityError where the
+        journal was altered.
+        """
         self._refuse_read_only("decide")
         because = self._redactor.redact(because).strip()
         if wanted not in DECIDABLE:
@@ -280,6 +289,7 @@ class Review:
                 f"{wanted} is refused: the evidence allows {judgement.ceiling} at best, because "
                 f"{judgement.reasons[0]}{_more(len(judgement.reasons) - 1)}."
             )
+        self._refuse_altered("decide")
         body = {
             "decision": wanted.value,
             "ceiling": judgement.ceiling.value,
@@ -295,8 +305,12 @@ class Review:
         return decision
 
     def write_reports(self, out: Path | None = None) -> Written:
-        """Write the report files and their manifest below `out` (default: the working folder)."""
+        """Write the report files and their manifest below `out` (default: the working folder).
+
+        Raises ReviewError where they cannot be written, IntegrityError where the journal was altered.
+        """
         self._refuse_read_only("write reports")
+        self._refuse_altered("write reports")
         return write_reports(
             self._journal,
             self.snapshot(),
@@ -317,6 +331,13 @@ class Review:
             self._journal.append(Kind.SESSION_CLOSED, session, {"session": session})
         self._journal.close()
 
+    def _refuse_altered(self, what: str) -> None:
+        """Nothing is signed or printed that rests on an altered record."""
+        if problems := self._journal.verify():
+            raise IntegrityError(
+                f"Cannot {what}: {problems[0]}{_more(len(problems) - 1, 'problem')}; run `gonogo verify`."
+            )
+
     def _refuse_read_only(self, what: str) -> None:
         if self._journal.read_only:
             holder = self._journal.holder
@@ -333,5 +354,5 @@ def review_id(target: Target) -> str:
     return section.review.id or f"{target.host}-{target.port}-{section.target.version}"
 
 
-def _more(count: int) -> str:
-    return f" (and {count} more {'reason' if count == 1 else 'reasons'})" if count > 0 else ""
+def _more(count: int, what: str = "reason") -> str:
+    return f" (and {count} more {what if count == 1 else what + 's'})" if count > 0 else ""
