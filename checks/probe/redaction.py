@@ -15,6 +15,8 @@ from urllib.parse import quote, quote_plus
 MASK = "***"
 SHORTEST = 4
 """Shorter values are not searched for everywhere: they would mask ordinary words and hide nothing."""
+JSON_LEVELS = 3
+"""How deep in strings of JSON within strings of JSON a secret is still found."""
 
 _NAMES = (
     r"pass(?:word|wd|phrase)?|pwd|secret|token|jwt|api[_-]?key|access[_-]?key|private[_-]?key"
@@ -70,10 +72,11 @@ def _spellings(secret: str) -> Iterable[str]:
     yield quote(secret)
     yield quote_plus(secret)
     for ascii_only in (True, False):
-        escaped = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
-        yield escaped
-        yield escaped.replace("/", "\\/")
-        yield json.dumps(escaped)[1:-1]
+        escaped = secret
+        for _ in range(JSON_LEVELS):
+            escaped = json.dumps(escaped, ensure_ascii=ascii_only)[1:-1]
+            yield escaped
+            yield escaped.replace("/", "\\/")
     raw = secret.encode()
     for offset in range(3):
         # Base64 of a longer text that contains the secret: only the characters it alone decides are stable.
