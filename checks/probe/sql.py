@@ -117,15 +117,17 @@ class SqlProbe:
             try:
                 url = make_url(self._url)
                 self._engine = _read_only(url)
-            except (ArgumentError, NoSuchModuleError) as problem:
-                raise _NoSourceError(f"[database] url cannot be used: {problem}") from problem
+            except (ArgumentError, NoSuchModuleError, ValueError) as problem:
+                raise _NoSourceError(
+                    "[database] url cannot be used: give a SQLAlchemy URL such as postgresql://user@host/name"
+                ) from problem
         return self._engine
 
     def _evidence(
         self, query: str, rows: Sequence[Row], error: TransportError | None, at: datetime, elapsed_s: float
     ) -> Evidence:
         redact = self._redactor.redact
-        shown = redact(make_url(self._url).render_as_string()) if self._url else "no database"
+        shown = redact(_masked(self._url)) if self._url else "no database"
         lines = [f"-- {shown}", query, "", f"→ {len(rows)} rows after {elapsed_s * 1e3:.1f} ms"]
         for row in rows:
             cells = (row.id, row.bot_id, row.role, row.time, row.text)
@@ -177,6 +179,14 @@ def _read_only(url: URL) -> Engine:
     raise _NoSourceError(
         f"[database] url names {one_line(url.get_backend_name(), 30)}: this version reads sqlite and postgresql"
     )
+
+
+def _masked(url: str) -> str:
+    """The URL without its password; what cannot be parsed is not shown, since it may hold one anywhere."""
+    try:
+        return make_url(url).render_as_string()
+    except (ArgumentError, ValueError):
+        return "a URL that cannot be read"
 
 
 def _cell(text: str) -> Clean:
