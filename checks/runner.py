@@ -178,7 +178,7 @@ class Run:
             expected=outcome.expected,
             evidence=tuple(seen.id for seen in outcome.evidence),
             started_at=started_at,
-            duration_s=duration_s,
+            duration_s=round(duration_s, 6),
             run=self.id,
             attempt=attempt,
         )
