@@ -58,9 +58,13 @@ class TargetSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """[target]"""
 
     url: str
+    """Base URL: scheme, host, port and path."""
     name: str = "Chatbot controller"
+    """What the banner and the reports call it."""
     version: str = ""
+    """The version under review; a review is of one version."""
     contract: str = "port8000"
+    """The built-in contract that it speaks; what differs goes into [contract] and [operations.NAME]."""
     authorized: tuple[str, ...] = ()
     """Hosts besides loopback that may be loaded or disturbed."""
     ca_file: str = ""
@@ -71,8 +75,11 @@ class CredentialsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """[credentials]: where they are found, never the credentials themselves."""
 
     username_env: str = "GONOGO_USERNAME"
+    """Variable that holds the name of the user that gonogo signs in as."""
     password_env: str = "GONOGO_PASSWORD"
+    """Variable that holds that user's password."""
     token_env: str = "GONOGO_TOKEN"
+    """Variable that holds a token, for a target without a sign-in."""
     file: str = ""
     """A file of NAME=value lines (mode 0600) that supplies those variables where the environment does not."""
 
@@ -85,7 +92,9 @@ class DatabaseSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     url_env: str = "GONOGO_DATABASE_URL"
     """Variable that holds the URL where it carries a password."""
     table: str = ""
+    """Table of the messages, where it is not the contract's; `schema.table` is allowed."""
     columns: dict[str, str] = {}
+    """Our name -> column name, where a column is not the contract's."""
 
 
 class ProcessSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -101,17 +110,24 @@ class LogSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """[log]"""
 
     file: str = ""
+    """The file that the controller writes its log to."""
 
 
 class WalkthroughSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[walkthrough]: limits in seconds, from the request to the observed effect."""
 
     bot_type: str = "claude"
+    """Type of the bots that the walkthrough launches."""
     launch_within_s: float = 15.0
+    """Until the process of a launched bot is there and its port open."""
     reply_within_s: float = 10.0
+    """Until a command is answered."""
     stored_within_s: float = 5.0
+    """Until the command and its reply are in the database."""
     stop_within_s: float = 15.0
+    """Until the process of a stopped bot is gone."""
     down_within_s: float = 10.0
+    """Until a killed bot is no longer listed as alive."""
     timeout_s: float = 10.0
     """Longest wait for any single answer not limited above."""
     reply: Literal["any", "echo"] = "any"
@@ -133,7 +149,9 @@ class ReportSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """[report]"""
 
     folder: str = ".deia"
+    """Where reports are written; a relative folder is taken from the working folder."""
     prefix: str = "BOT-001"
+    """What the names of the report files begin with."""
 
 
 class ConsoleSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

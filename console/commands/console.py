@@ -25,7 +25,9 @@ def open_console(profile: Path | None, *, mouse: bool = False) -> int:
     return run_console(open_target, title=str(profile or ""), mouse=mouse)
 
 
-def open_console_on_demo(faults: Sequence[str], *, port: int, data: Path | None, mouse: bool = False) -> int:
+def open_console_on_demo(
+    faults: Sequence[str], *, port: int | None, data: Path | None, mouse: bool = False
+) -> int:
     """The console on a demo target that lives as long as the console does; returns its exit code."""
     demo = DemoProcess.spawn(port=port, data=data, faults=faults)
 

@@ -9,8 +9,6 @@ import click
 
 from console.demo.faults import FAULTS
 
-DEFAULT_PORT = 8000
-
 
 @click.command()
 @click.option("--fault", "faults", multiple=True, metavar="NAME", help="Switch a fault on; may be repeated.")
@@ -49,16 +47,13 @@ def demo(
         click.get_current_context().exit(_serve(faults, port, data, tls=tls, database=database))
     from console.commands.console import open_console_on_demo  # brings Textual in
 
-    wanted = DEFAULT_PORT if port is None else port
-    click.get_current_context().exit(open_console_on_demo(faults, port=wanted, data=data, mouse=mouse))
+    click.get_current_context().exit(open_console_on_demo(faults, port=port, data=data, mouse=mouse))
 
 
 def _serve(faults: tuple[str, ...], port: int | None, data: Path | None, *, tls: bool, database: str) -> int:
     from console.demo.launch import serve  # not needed for the list
 
-    return serve(
-        faults=faults, port=DEFAULT_PORT if port is None else port, data=data, tls=tls, database=database
-    )
+    return serve(faults=faults, port=port, data=data, tls=tls, database=database)
 
 
 def _list_faults(as_json: bool) -> None:

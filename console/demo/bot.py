@@ -90,7 +90,7 @@ class BotHandler(BaseHTTPRequestHandler):
         else:
             self._send(200, {"reply": self.server.answer(body["text"])})
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
         """Nothing: the controller keeps the log."""
         del format, args
 

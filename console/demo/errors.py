@@ -1,9 +1,14 @@
-"""What the demo controller answers when it refuses."""
+"""What the demo controller answers when it refuses, and what its starter is told when it cannot start."""
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
+
+
+class DemoError(Exception):
+    """The demo target cannot be started; the text is one sentence for the person who started it."""
 
 
 class ApiError(Exception):
@@ -24,3 +29,10 @@ def now_text() -> str:
 def refusal(text: str) -> dict[str, object]:
     """The JSON body of a refusal."""
     return {"success": False, "error": text, "timestamp": now_text()}
+
+
+def told(problem: Exception, text: str, faults: frozenset[str]) -> str:
+    """The text that a caller is told of `problem`: for people, without the inside of the program."""
+    if "inside-shown" in faults:
+        return text + "\n" + "".join(traceback.format_exception(problem))
+    return text

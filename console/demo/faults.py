@@ -33,7 +33,9 @@ FAULTS: tuple[Fault, ...] = (
     Fault("bot-dies", "a bot's process ends right after its launch was answered", ("WALK-04",)),
     Fault("websocket-refused", "the WebSocket handshake is refused with a good token", ("WALK-05",)),
     Fault("task-fails", "a command over REST is answered 500 and not given to the bot", ("WALK-06",)),
-    Fault("reply-lost", "a command over WebSocket is stored with its reply, but never answered", ("WALK-07",)),
+    Fault(
+        "reply-lost", "a command over WebSocket is stored with its reply, but never answered", ("WALK-07",)
+    ),
     Fault("reply-misaddressed", "a reply over REST carries the id of another bot", ("WALK-07",)),
     Fault("reply-not-stored", "replies are sent, but not stored", ("WALK-08",)),
     Fault("wrong-text-stored", "the user's text is stored without its last character", ("WALK-08",)),

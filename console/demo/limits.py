@@ -19,15 +19,17 @@ class Limit:
 
 
 LIMITS: dict[str, Limit] = {
-    "login": Limit(20, 60),
+    "login": Limit(60, 60),
     "register": Limit(3, 300),
-    "launch": Limit(30, 60),
-    "stop": Limit(120, 60),
-    "task": Limit(120, 60),
-    "bots": Limit(120, 60),
-    "status": Limit(120, 60),
-    "history": Limit(120, 60),
+    "launch": Limit(90, 60),
+    "stop": Limit(240, 60),
+    "task": Limit(600, 60),
+    "query": Limit(600, 60),
+    "bots": Limit(600, 60),
+    "status": Limit(300, 60),
+    "history": Limit(300, 60),
 }
+"""Operation -> its limit. A person, a page and a review at the same time stay far below; a flood does not."""
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 MAX_BYTES, BACKUPS = 5_000_000, 3
 MAX_PATH_CHARS = 200
+LOGGERS = ("console.demo", "uvicorn.error", "asyncio")
 logger = logging.getLogger("console.demo")
 
 
@@ -38,20 +39,20 @@ def open_log(path: Path) -> logging.Handler:
     logger.setLevel(logging.INFO)
     # At INFO the server writes the path of each WebSocket with its token.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    for name in ("console.demo", "uvicorn.error", "asyncio"):
-        found = logging.getLogger(name)
-        found.addHandler(handler)
-        found.propagate = False
+    for name in LOGGERS:
+        logging.getLogger(name).addHandler(handler)
+        logging.getLogger(name).propagate = False
     return handler
 
 
 def close_log(handler: logging.Handler) -> None:
     """Undo `open_log`."""
-    for name in ("console.demo", "uvicorn.error", "asyncio"):
+    for name in LOGGERS:
         logging.getLogger(name).removeHandler(handler)
+        logging.getLogger(name).propagate = True
     handler.close()
 
 
-def event(text: str, level: int = logging.INFO, **fields: object) -> None:
-    """Write one line."""
-    logger.log(level, text, extra={"fields": fields})
+def event(text: str, level: int = logging.INFO, problem: Exception | None = None, **fields: object) -> None:
+    """Write one line, with the stack trace of `problem` where there is one."""
+    logger.log(level, text, extra={"fields": fields}, exc_info=problem)

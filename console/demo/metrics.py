@@ -14,9 +14,7 @@ class Metrics:
     def __init__(self) -> None:
         self._requests: Counter[tuple[str, str, int]] = Counter()
         self._buckets: dict[str, list[int]] = {}
-        self._sums_s: Counter[str] = Counter()
-        self.messages: Counter[str] = Counter()
-        """Answered messages by channel."""
+        self._sums_s: dict[str, float] = {}
         self.sockets = 0
         """Open WebSockets."""
 
@@ -26,13 +24,18 @@ class Metrics:
         counts = self._buckets.setdefault(route, [0] * (len(BUCKETS_S) + 1))
         place = next((place for place, bound in enumerate(BUCKETS_S) if seconds <= bound), len(BUCKETS_S))
         counts[place] += 1
-        self._sums_s[route] += seconds  # type: ignore[assignment]  # typeshed counts in int only
+        self._sums_s[route] = self._sums_s.get(route, 0.0) + seconds
 
-    def exposition(self, bots: Mapping[str, int], connections: tuple[int, int]) -> str:
-        """Everything as text; `bots` by status, `connections` of the database pool: in use, size."""
-        return "".join(f"{line}\n" for line in self._lines(bots, connections))
+    def exposition(
+        self, messages: Mapping[str, int], bots: Mapping[str, int], connections: tuple[int, int]
+    ) -> str:
+        """Everything as text: answered `messages` by channel, `bots` by status, `connections` of the database pool
+        in use and at most."""
+        return "".join(f"{line}\n" for line in self._lines(messages, bots, connections))
 
-    def _lines(self, bots: Mapping[str, int], connections: tuple[int, int]) -> Iterator[str]:
+    def _lines(
+        self, messages: Mapping[str, int], bots: Mapping[str, int], connections: tuple[int, int]
+    ) -> Iterator[str]:
         yield "# HELP http_requests_total Answered requests."
         yield "# TYPE http_requests_total counter"
         for (route, method, status), count in sorted(self._requests.items()):
@@ -41,7 +44,7 @@ class Metrics:
         yield "# TYPE http_request_duration_seconds histogram"
         for route, counts in sorted(self._buckets.items()):
             yield from self._histogram(route, counts)
-        yield from _one("chat_messages_total", "counter", "Answered messages.", "channel", self.messages)
+        yield from _one("chat_messages_total", "counter", "Answered messages.", "channel", messages)
         yield from _one("bots", "gauge", "Bots by status.", "status", bots)
         in_use, size = connections
         pool = {"in_use": in_use, "size": size}
@@ -55,7 +58,7 @@ class Metrics:
         for bound, count in zip((*map(str, BUCKETS_S), "+Inf"), counts, strict=True):
             total += count
             yield f'{name}_bucket{{route="{route}",le="{bound}"}} {total}'
-        yield f'{name}_sum{{route="{route}"}} {float(self._sums_s[route]):.6f}'
+        yield f'{name}_sum{{route="{route}"}} {self._sums_s[route]:.6f}'
         yield f'{name}_count{{route="{route}"}} {total}'
 
 

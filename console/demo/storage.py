@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,9 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from console.demo.errors import now_text
 
 BUSY_TIMEOUT_S = 5
+CONNECT_TIMEOUT_S = 5
+URL_VARIABLE = "DEMO_DATABASE_URL"
+URL_WANTED = "The database URL cannot be used; give sqlite:///FILE or postgresql://USER@HOST/NAME."
 metadata = sa.MetaData()
 # A BIGINT is no alias of SQLite's rowid, so AUTOINCREMENT needs INTEGER there.
 _Key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -45,6 +49,10 @@ class StorageError(Exception):
     """The database cannot be used; the text is one sentence without secrets."""
 
 
+class TakenError(StorageError):
+    """What was to be stored is there already."""
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """One user as stored."""
@@ -55,18 +63,23 @@ class User:
 
 
 class Store:
-    """One pool of connections to the database at `url`. Raises StorageError where it cannot be opened."""
+    """One pool of connections to the database at `url`.
+
+    Raises StorageError where it cannot be opened, and in each call where it does not answer.
+    """
 
     def __init__(self, url: str) -> None:
         try:
             self._url = _driver(make_url(url))
             self._engine = _engine(self._url)
-            metadata.create_all(self._engine)
         except (ArgumentError, ImportError) as problem:
-            raise StorageError(f"The database URL cannot be used: {type(problem).__name__}.") from problem
+            raise StorageError(URL_WANTED) from problem
+        try:
+            metadata.create_all(self._engine)
         except SQLAlchemyError as problem:
+            self._engine.dispose()
             cause = str(getattr(problem, "orig", None) or type(problem).__name__).splitlines()[0]
-            raise StorageError(f"The database cannot be opened: {cause}.") from problem
+            raise StorageError(f"The database cannot be opened: {cause.rstrip('.')}.") from problem
 
     @property
     def name(self) -> str:
@@ -86,11 +99,8 @@ class Store:
 
     def ping(self) -> None:
         """Raises StorageError where the database does not answer."""
-        try:
-            with self._engine.connect() as connection:
-                connection.execute(sa.select(1))
-        except SQLAlchemyError as problem:
-            raise StorageError("The database does not answer.") from problem
+        with _asked(), self._engine.connect() as connection:
+            connection.execute(sa.select(1))
 
     def connections(self) -> tuple[int, int]:
         """How many connections of the pool are in use, and its size."""
@@ -100,7 +110,7 @@ class Store:
     def add_message(self, bot_id: str, role: str, content: str) -> None:
         """Store one message; it is committed when this returns."""
         values = {"bot_id": bot_id, "role": role, "content": content, "timestamp": now_text()}
-        with self._engine.begin() as connection:
+        with _asked(), self._engine.begin() as connection:
             connection.execute(messages.insert().values(**values))
 
     def history(self, bot_ids: Sequence[str], limit: int) -> list[dict[str, str]]:
@@ -112,7 +122,7 @@ class Store:
             .order_by(messages.c.id.desc())
             .limit(limit)
         )
-        with self._engine.connect() as connection:
+        with _asked(), self._engine.connect() as connection:
             rows = connection.execute(query).all()
         return [
             {"role": row.role, "content": row.content, "timestamp": row.timestamp} for row in reversed(rows)
@@ -120,7 +130,7 @@ class Store:
 
     def find_user(self, username: str) -> User | None:
         """The user of that name."""
-        with self._engine.connect() as connection:
+        with _asked(), self._engine.connect() as connection:
             row = connection.execute(sa.select(users).where(users.c.username == username)).one_or_none()
         return User(row.id, row.username, row.password_hash) if row else None
 
@@ -128,17 +138,28 @@ class Store:
         """Add a user; False where the name is taken."""
         values = {"username": username, "password_hash": password_hash, "created_at": now_text()}
         try:
-            with self._engine.begin() as connection:
+            with _asked(), self._engine.begin() as connection:
                 connection.execute(users.insert().values(**values))
-        except IntegrityError:
+        except TakenError:
             return False
         return True
 
     def set_password(self, username: str, password_hash: str) -> None:
         """Give a user that exists another password."""
         query = users.update().where(users.c.username == username).values(password_hash=password_hash)
-        with self._engine.begin() as connection:
+        with _asked(), self._engine.begin() as connection:
             connection.execute(query)
+
+
+@contextlib.contextmanager
+def _asked() -> Iterator[None]:
+    """Tells every failure of the database as a StorageError."""
+    try:
+        yield
+    except IntegrityError as problem:
+        raise TakenError("The database holds that already.") from problem
+    except SQLAlchemyError as problem:
+        raise StorageError("The database does not answer.") from problem
 
 
 def without_password(url: URL) -> str:
@@ -147,7 +168,9 @@ def without_password(url: URL) -> str:
 
 
 def _driver(url: URL) -> URL:
-    """PostgreSQL is spoken through psycopg."""
+    """PostgreSQL is spoken through psycopg; others are not spoken."""
+    if url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise ArgumentError(url.get_backend_name())
     return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
 
 
@@ -155,7 +178,13 @@ def _engine(url: URL) -> sa.Engine:
     # Parameters hold what users say; an error text must not carry them into the log.
     if url.get_backend_name() != "sqlite":
         return sa.create_engine(
-            url, hide_parameters=True, pool_pre_ping=True, pool_size=8, max_overflow=8, pool_timeout=5
+            url,
+            hide_parameters=True,
+            pool_pre_ping=True,
+            pool_size=8,
+            max_overflow=8,
+            pool_timeout=5,
+            connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
         )
     engine = sa.create_engine(
         url,

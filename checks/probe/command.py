@@ -1,0 +1,79 @@
+"""A command line that may be shown: its program, its options and what is known to be harmless; the rest is masked."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from checks.probe.redaction import MASK, Redactor
+from checks.text import NOTHING, Clean, one_line
+
+MAX_ARGUMENTS = 64
+SERVERS = frozenset({"uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "fastapi", "flask"})
+"""Programs whose first argument names the application."""
+HARMLESS = frozenset(
+    {"-m", "-b", "--bind", "--host", "--interface", "--port", "--uds", "-w", "--workers", "--worker-class"}
+    | {"--app-dir", "--env-file", "--log-config", "--log-level", "--loop", "--root-path"}
+)
+"""Options whose value cannot be a secret."""
+SWITCHES = frozenset(
+    {"-B", "-E", "-I", "-O", "-s", "-S", "-u", "--factory", "--proxy-headers", "--reload"}
+    | {"--access-log", "--no-access-log", "--no-server-header"}
+)
+"""Options without a value."""
+_OPTION = re.compile(r"-[A-Za-z]|--[A-Za-z][A-Za-z0-9_-]{0,40}")
+_APPLICATION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*|[\w./-]+\.py")
+_PYTHON = re.compile(r"python[\d.]*")
+
+
+def shown_command(arguments: Sequence[str], redactor: Redactor) -> Clean:
+    """`arguments` as one line in which every value that could be a secret is masked.
+
+    A secret may stand anywhere on a command line, so what is shown is chosen, not what is hidden: the program,
+    its script or module, the application of a known server, the names of options, and the values of a few.
+    """
+    if not arguments:
+        return NOTHING
+    program = Path(arguments[0]).name
+    shown, before = [arguments[0]], ""
+    expected = "script" if _PYTHON.fullmatch(program) else _after(program)
+    for argument in arguments[1:MAX_ARGUMENTS]:
+        if argument.startswith("-"):
+            shown.append(_option(argument))
+            before = "" if "=" in argument or argument in SWITCHES else argument
+            continue
+        if before in HARMLESS:
+            shown.append(argument)
+            expected = _after(argument) if before == "-m" else expected
+        elif before or not _is(expected, argument):
+            shown.append(MASK)
+        else:
+            shown.append(argument)
+            expected = _after(Path(argument).name) if expected == "script" else ""
+        before = ""
+    if len(arguments) > MAX_ARGUMENTS:
+        shown.append("…")
+    line = " ".join(part if MASK in part else shlex.quote(part) for part in shown)
+    return one_line(redactor.redact(line), 400)
+
+
+def _after(program: str) -> str:
+    """What kind of argument is worth showing next."""
+    return "application" if program in SERVERS else ""
+
+
+def _is(expected: str, argument: str) -> bool:
+    if expected == "application":
+        return _APPLICATION.fullmatch(argument) is not None
+    return expected == "script"
+
+
+def _option(argument: str) -> str:
+    name, equals, value = argument.partition("=")
+    if not _OPTION.fullmatch(name):
+        return MASK
+    if not equals:
+        return name
+    return f"{name}={value if name in HARMLESS else MASK}"

@@ -1,0 +1,154 @@
+"""Writes the two reports and their manifest: rendered from the journal, whole or not at all, never over older ones."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+from checks.fold import Snapshot
+from checks.model import Entry, Evidence, Kind, ReviewError
+from checks.reports.facts import Facts, Source, gather
+from checks.reports.files import Replacement, alone_in, manifest_at, manifests
+from checks.reports.manifest import (
+    MAX_OTHERS,
+    NAME,
+    FileRecord,
+    Manifest,
+    file_document,
+    is_report,
+    older_name,
+)
+from checks.reports.render import Report, end_to_end, sign_off
+from checks.target import Target
+from checks.text import Clean, one_line
+
+SUBFOLDER = "reports"
+END_TO_END = "E2E-INTEGRATION-TEST"
+SIGN_OFF = "FINAL-DEPLOYMENT-SIGN-OFF"
+
+
+class Record(Source, Protocol):
+    """What the writer needs of a journal."""
+
+    def append(
+        self, kind: Kind, subject: str, body: Mapping[str, Any], evidence: Sequence[Evidence] = ()
+    ) -> Entry:
+        """Append one entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written, and what the lead should know of it."""
+
+    paths: tuple[Path, ...]
+    manifest: Path
+    notes: tuple[Clean, ...]
+
+
+def write_reports(
+    journal: Record, snapshot: Snapshot, target: Target, out: Path, *, policy_digest: str, now: datetime
+) -> Written:
+    """Write both reports and `manifest.json` below `out`, then record them in the journal.
+
+    Older ones are kept under names with a stamp. Raises ReviewError when they cannot be written; all is then as
+    it was before.
+    """
+    section = target.profile.report
+    names = [f"{section.prefix}-{END_TO_END}.md", f"{section.prefix}-{SIGN_OFF}.md"]
+    if not all(is_report(name) for name in names):
+        raise ReviewError(
+            f"[report] prefix {one_line(section.prefix, 60)!r} cannot begin a file name; use letters, digits "
+            "and hyphens."
+        )
+    folder = out / section.folder / SUBFOLDER
+    facts = gather(journal, snapshot, policy=policy_digest, now=now)
+    reports = dict(zip(names, (end_to_end(facts), sign_off(facts)), strict=True))
+    with _one_sentence(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with alone_in(folder):
+            replacement = Replacement(folder)
+            try:
+                digest, body = _replace(replacement, reports, facts)
+                journal.append(Kind.REPORT_WRITTEN, digest, body)
+            except BaseException:
+                replacement.undo()
+                raise
+    return Written(tuple(folder / name for name in names), folder / NAME, tuple(replacement.notes))
+
+
+def _replace(
+    replacement: Replacement, reports: Mapping[str, Report], facts: Facts
+) -> tuple[str, dict[str, object]]:
+    """Put the files in place; the manifest's digest, and what the journal is to record of it."""
+    folder, snapshot = replacement.folder, facts.snapshot
+    contents = {name: report.text.encode() for name, report in reports.items()}
+    for name, content in contents.items():
+        replacement.prepare(name, content)
+    replacement.keep_older(list(contents))
+    manifest = Manifest(
+        review=snapshot.review,
+        target={"title": snapshot.target, "url": snapshot.url},
+        created_at=facts.now,
+        gonogo=version("gonogo"),
+        journal=str(facts.journal.resolve()),
+        head_seq=snapshot.head_seq,
+        head_hash=snapshot.head_hash,
+        policy=facts.policy,
+        decision=snapshot.decision.seq if snapshot.decision else None,
+        files=tuple(
+            FileRecord(name, hashlib.sha256(content).hexdigest(), len(content))
+            for name, content in contents.items()
+        ),
+        evidence=len(frozenset[str]().union(*(report.evidence for report in reports.values()))),
+        others=_strangers(folder),
+    )
+    encoded = manifest.encode()
+    replacement.prepare(NAME, encoded)
+    replacement.place()
+    digest = hashlib.sha256(encoded).hexdigest()
+    return digest, {
+        "folder": str(folder.resolve()),
+        "manifest": NAME,
+        "digest": digest,
+        "files": [file_document(file) for file in manifest.files],
+        "head_seq": manifest.head_seq,
+        "head_hash": manifest.head_hash,
+    }
+
+
+def _strangers(folder: Path) -> tuple[str, ...]:
+    """The Markdown files in `folder` that no manifest there names: somebody else's, not to be blamed later."""
+    known: set[str] = set()
+    for path, mark in manifests(folder):
+        if manifest := manifest_at(path):
+            known |= {older_name(file.name, mark) if mark else file.name for file in manifest.files}
+    found = sorted(path.name for path in folder.glob("*.md") if path.name not in known)
+    return tuple(name for name in found if is_report(name))[:MAX_OTHERS]
+
+
+_CURES = {
+    errno.ENOSPC: "the disk is full; free some space and try again",
+    errno.EDQUOT: "the quota is used up; free some space and try again",
+    errno.EACCES: "this account may not write there; give another folder",
+    errno.EPERM: "this account may not write there; give another folder",
+    errno.EROFS: "it cannot be written to; give another folder",
+    errno.ENOTDIR: "a file stands where a folder should be; move it away, or give another folder",
+    errno.EEXIST: "a file stands where a folder should be; move it away, or give another folder",
+    errno.ENAMETOOLONG: "the name is too long; give a shorter [report] prefix or folder",
+}
+
+
+@contextmanager
+def _one_sentence(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        why = _CURES.get(problem.errno or 0, f"{problem.strerror or problem}")
+        raise ReviewError(f"The reports could not be written to {folder}: {why}.") from problem

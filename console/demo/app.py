@@ -1,0 +1,131 @@
+"""The ASGI application: the routes of one controller."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Scope
+from starlette.websockets import WebSocket
+
+from console.demo.api import OPERATIONS
+from console.demo.controller import Controller
+from console.demo.edge import Edge
+from console.demo.errors import ApiError, now_text, refusal, told
+from console.demo.log import event
+from console.demo.openapi import document
+from console.demo.profile import version
+from console.demo.storage import StorageError
+from console.demo.ws import converse
+
+HERE = Path(__file__).parent
+PAGE, STATIC = HERE / "page.html", HERE / "static"
+SCRIPT = "app.js"
+
+
+def build_app(controller: Controller) -> ASGIApp:
+    """The application that serves `controller`."""
+    app = Starlette(
+        routes=[
+            Route("/", _page),
+            Mount("/static", _Static(controller.faults)),
+            Route("/health", _health),
+            Route("/health/db", _database_health),
+            Route("/metrics", _metrics),
+            Route("/openapi.json", _openapi),
+            *(operation.route(controller) for operation in OPERATIONS),
+            WebSocketRoute("/ws", converse),
+        ],
+        exception_handlers={
+            ApiError: _refused,
+            HTTPException: _not_served,
+            StorageError: _not_stored,
+            Exception: _failed,
+        },
+    )
+    app.state.controller = controller
+    return Edge(app, controller.metrics, is_tls=controller.settings.is_tls)
+
+
+def _of(connection: Request | WebSocket) -> Controller:
+    controller: Controller = connection.app.state.controller
+    return controller
+
+
+async def _page(request: Request) -> Response:
+    if "page-missing" in _of(request).faults:
+        raise HTTPException(404)
+    return FileResponse(PAGE, headers={"Cache-Control": "no-cache"})
+
+
+class _Static(StaticFiles):
+    """The page's style sheet and script."""
+
+    def __init__(self, faults: frozenset[str]) -> None:
+        super().__init__(directory=STATIC)
+        self._faults = faults
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """One file; it may be kept, but is asked for again."""
+        if "part-missing" in self._faults and path == SCRIPT:
+            raise HTTPException(404)
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+async def _health(request: Request) -> Response:
+    if "unhealthy" in _of(request).faults:
+        return JSONResponse({"status": "degraded", "timestamp": now_text()}, 503)
+    return JSONResponse({"status": "ok", "timestamp": now_text()})
+
+
+async def _database_health(request: Request) -> Response:
+    try:
+        await asyncio.to_thread(_of(request).store.ping)
+    except StorageError:
+        return JSONResponse({"status": "down", "timestamp": now_text()}, 503)
+    return JSONResponse({"status": "ok", "timestamp": now_text()})
+
+
+async def _metrics(request: Request) -> Response:
+    controller = _of(request)
+    bots = Counter(controller.bots.status(bot) for bot in controller.bots.all())
+    text = controller.metrics.exposition(controller.chat.answered, bots, controller.store.connections())
+    return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
+
+
+async def _openapi(request: Request) -> Response:
+    del request
+    return JSONResponse(document(OPERATIONS, version()))
+
+
+async def _refused(request: Request | WebSocket, problem: Exception) -> Response:
+    assert isinstance(problem, ApiError)
+    text = told(problem, problem.text, _of(request).faults)
+    return JSONResponse(refusal(text), problem.status, problem.headers)
+
+
+async def _not_served(request: Request | WebSocket, problem: Exception) -> Response:
+    assert isinstance(problem, HTTPException)
+    text = told(problem, problem.detail, _of(request).faults)
+    return JSONResponse(refusal(text), problem.status_code, problem.headers)
+
+
+async def _not_stored(request: Request | WebSocket, problem: Exception) -> Response:
+    event("database failed", logging.ERROR, problem)
+    text = told(problem, "The database does not answer", _of(request).faults)
+    return JSONResponse(refusal(text), 503)
+
+
+async def _failed(request: Request | WebSocket, problem: Exception) -> Response:
+    text = told(problem, "Internal error", _of(request).faults)
+    return JSONResponse(refusal(text), 500)

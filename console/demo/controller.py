@@ -1,0 +1,85 @@
+"""The controller: what its REST operations, its WebSocket and its page share."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from console.demo.auth import Claims, Tokens, hash_password, is_password
+from console.demo.bots import Bots
+from console.demo.chat import Chat
+from console.demo.errors import ApiError
+from console.demo.limits import LIMITS, Limiter
+from console.demo.metrics import Metrics
+from console.demo.settings import Settings
+from console.demo.storage import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """One running controller."""
+
+    settings: Settings
+    store: Store
+    tokens: Tokens
+    bots: Bots
+    chat: Chat
+    limiter: Limiter = field(default_factory=lambda: Limiter(LIMITS))
+    metrics: Metrics = field(default_factory=Metrics)
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the controller is about to end: nothing may wait any longer."""
+
+    @property
+    def faults(self) -> frozenset[str]:
+        """The faults that are switched on."""
+        return self.settings.faults
+
+    def admit(self, operation: str, client: str) -> None:
+        """Count one call of `client`. Raises ApiError (429) where there were too many."""
+        wait_s = self.limiter.take(operation, client)
+        if wait_s:
+            text = f"Too many requests; try again in {wait_s} s"
+            raise ApiError(429, text, {"Retry-After": str(wait_s)})
+
+    def claims(self, authorization: str) -> Claims:
+        """Who a request speaks for, by its Authorization header. Raises ApiError (401) for nobody."""
+        scheme, _, token = authorization.partition(" ")
+        claims = self.tokens.read(token.strip()) if scheme.lower() == "bearer" else None
+        if claims is None and "rest-open" in self.faults:
+            return Claims(0, "anonymous", 0.0)
+        if claims is None:
+            why = (
+                "Sign in again: the token is not valid"
+                if authorization
+                else "Sign in first: a token is needed"
+            )
+            raise ApiError(401, why, {"WWW-Authenticate": "Bearer"})
+        return claims
+
+    def close_store(self) -> None:
+        """Give the database back."""
+        self.store.close()
+
+
+def open_controller(settings: Settings) -> Controller:
+    """A controller on the database of `settings`, which it opens, with the user of `settings` in it.
+
+    Blocks: call it before the loop runs, or in a thread. Raises StorageError.
+    """
+    store = Store(settings.database_url)
+    try:
+        _know_user(store, settings.username, settings.password)
+    except BaseException:
+        store.close()
+        raise
+    bots = Bots(settings.faults)
+    chat = Chat(store, bots, settings.faults)
+    return Controller(settings, store, Tokens(settings.jwt_secret), bots, chat)
+
+
+def _know_user(store: Store, username: str, password: str) -> None:
+    known = store.find_user(username)
+    if known is None:
+        store.add_user(username, hash_password(password))
+    elif not is_password(password, known.password_hash):
+        store.set_password(username, hash_password(password))

@@ -1,0 +1,85 @@
+"""The outermost layer: every request gets an id, is timed, counted and logged, and never shows the program's inside."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from console.demo.log import MAX_PATH_CHARS, event
+from console.demo.metrics import Metrics
+
+GOOD_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+"""Sent with every answer that does not say otherwise."""
+HSTS = "max-age=3600"
+
+
+class Edge:
+    """Wraps the application `app`."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, *, is_tls: bool) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._headers = {**HEADERS, "Strict-Transport-Security": HSTS} if is_tls else HEADERS
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; an exception that nobody told the caller about is logged here."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if GOOD_ID.fullmatch(given) else secrets.token_hex(8)
+        began, status = time.monotonic(), 0
+
+        async def sender(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sender)
+        except Exception as problem:  # noqa: BLE001 - the application has answered 500; the log tells why
+            event("request failed", logging.ERROR, problem, request_id=request_id)
+        finally:
+            self._record(scope, request_id, status, time.monotonic() - began)
+
+    def _record(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        self._metrics.observe(_route(scope), method, status, seconds)
+        client = scope.get("client")
+        # The query is left out: it may hold a token.
+        event(
+            "request",
+            request_id=request_id,
+            method=method,
+            path=scope["path"][:MAX_PATH_CHARS],
+            status=status,
+            ms=round(seconds * 1e3, 1),
+            client=client[0] if client else "",
+            user=scope.get("demo.user", ""),
+        )
+
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def _route(scope: Scope) -> str:
+    route: Any = scope.get("route")
+    return str(getattr(route, "path", "")) or "unmatched"

@@ -1,0 +1,141 @@
+"""One running demo controller: opened, served until it is asked to stop, and closed with its bots."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+
+from console.demo.app import build_app
+from console.demo.controller import Controller, open_controller
+from console.demo.errors import DemoError
+from console.demo.launch import Output, Stop
+from console.demo.log import close_log, event, open_log
+from console.demo.operations import MAX_BODY_BYTES
+from console.demo.profile import write_profile
+from console.demo.settings import PROFILE_FILE, Settings, SettingsError, hold, prepare
+from console.demo.storage import StorageError
+from console.demo.tls import CIPHERS, write_certificate
+
+KEEP_ALIVE_S = 75
+"""Longer than clients keep an idle connection, so that it is theirs to close."""
+FINISH_WITHIN_S = 1
+"""How long answers under way may still take at the end."""
+
+
+def run(
+    listener: socket.socket,
+    data: Path,
+    faults: frozenset[str],
+    database: str,
+    *,
+    is_tls: bool,
+    stop: Stop,
+    tell: Output,
+) -> None:
+    """Serve on `listener` until `stop` is asked for; `tell` is given one line of JSON once requests are accepted.
+
+    Raises DemoError where it cannot be started.
+    """
+    try:
+        with hold(data):
+            settings = prepare(data, faults, database, is_tls=is_tls, environ=os.environ)
+            if is_tls:
+                write_certificate(settings)
+            with _logged(settings):
+                _serve(settings, listener, stop, tell)
+    except (SettingsError, StorageError) as problem:
+        raise DemoError(str(problem)) from problem
+
+
+@contextlib.contextmanager
+def _logged(settings: Settings) -> Iterator[None]:
+    handler = open_log(settings.log)
+    try:
+        yield
+    finally:
+        close_log(handler)
+
+
+def _serve(settings: Settings, listener: socket.socket, stop: Stop, tell: Output) -> None:
+    controller = open_controller(settings)
+    try:
+        port = listener.getsockname()[1]
+        url = f"{'https' if settings.is_tls else 'http'}://127.0.0.1:{port}"
+        write_profile(settings, url, port, controller.store)
+        info = {
+            "url": url,
+            "pid": os.getpid(),
+            "database": controller.store.name,
+            "log": str(settings.log),
+            "env_file": str(settings.env_file),
+            "profile": str(settings.data / PROFILE_FILE),
+        }
+        asyncio.run(_Server(controller, stop, tell, json.dumps(info)).serve([listener]))
+        event("stopped")
+    finally:
+        controller.store.close()
+
+
+class _Server(uvicorn.Server):
+    """The web server of one controller."""
+
+    def __init__(self, controller: Controller, stop: Stop, tell: Output, ready: str) -> None:
+        super().__init__(_config(controller))
+        self._controller = controller
+        self._stop = stop
+        self._tell = tell
+        self._ready = ready
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the starter's, so that the exit code is too."""
+        yield
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve, and end the bots at the end."""
+        try:
+            await super().serve(sockets)
+        finally:
+            await self._controller.bots.close()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so."""
+        await super().startup(sockets)
+        event("started", faults=sorted(self._controller.faults))
+        self._tell(self._ready)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Looks ten times a second whether it is to stop."""
+        return await super().on_tick(counter) or self._stop.is_asked
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End what waits, then what runs."""
+        self._controller.ending.set()
+        await super().shutdown(sockets)
+
+
+def _config(controller: Controller) -> uvicorn.Config:
+    settings = controller.settings
+    return uvicorn.Config(
+        build_app(controller),
+        http="h11",
+        ws="websockets-sansio",
+        ws_max_size=MAX_BODY_BYTES,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=FINISH_WITHIN_S,
+        ssl_certfile=settings.certificate_file if settings.is_tls else None,
+        ssl_keyfile=settings.key_file if settings.is_tls else None,
+        ssl_ciphers=CIPHERS,
+    )

@@ -1,0 +1,129 @@
+"""The WebSocket `/ws`: JSON frames, one answer to each, in order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from console.demo.auth import Claims
+from console.demo.chat import SOCKET
+from console.demo.controller import Controller
+from console.demo.errors import ApiError, told
+from console.demo.log import event
+from console.demo.operations import json_object, text_of
+from console.demo.storage import StorageError
+
+POLICY_VIOLATION = 1008
+"""RFC 6455, section 7.4.1."""
+NOBODY = "DEFAULT"
+"""The bot that a query means which names none."""
+
+
+class Lost(Exception):  # noqa: N818 - nothing went wrong: the fault reply-lost keeps the answer back
+    """No answer is to be sent."""
+
+
+async def converse(websocket: WebSocket) -> None:
+    """Talk with one client until it leaves or its token expires; refused with 403 where the token is not good."""
+    controller: Controller = websocket.app.state.controller
+    client = websocket.client.host if websocket.client else ""
+    claims = controller.tokens.read(websocket.query_params.get("token", ""))
+    if claims is None or "websocket-refused" in controller.faults:
+        event("websocket refused", client=client)
+        await websocket.close(POLICY_VIOLATION)
+        return
+    await websocket.accept()
+    controller.metrics.sockets += 1
+    event("websocket opened", client=client, user=claims.username)
+    try:
+        await _serve(controller, websocket, claims, client)
+    except WebSocketDisconnect:
+        pass
+    finally:
+        controller.metrics.sockets -= 1
+        event("websocket closed", client=client, user=claims.username)
+
+
+async def _serve(controller: Controller, websocket: WebSocket, claims: Claims, client: str) -> None:
+    while (message := await websocket.receive())["type"] != "websocket.disconnect":
+        if claims.is_expired():
+            await websocket.send_json(_error("Sign in again: the token has expired"))
+            await websocket.close(POLICY_VIOLATION, "token expired")
+            return
+        try:
+            answer = await _answer(controller, message.get("text"), client)
+        except Lost:
+            continue
+        except ApiError as problem:
+            answer = _error(told(problem, problem.text, controller.faults))
+        except StorageError as problem:
+            event("query failed", logging.ERROR, problem)
+            answer = _error(told(problem, "The database does not answer", controller.faults))
+        except Exception as problem:  # noqa: BLE001 - one failed query must not end the conversation
+            event("query failed", logging.ERROR, problem)
+            answer = _error(told(problem, "Internal error", controller.faults))
+        await websocket.send_json(answer)
+
+
+async def _answer(controller: Controller, text: str | None, client: str) -> dict[str, object]:
+    """The answer to one frame. Raises ApiError for a refusal."""
+    controller.admit("query", client)
+    frame = _frame(text)
+    kind = frame.get("type")
+    if kind == "query":
+        return await _query(controller, frame)
+    if kind == "command":
+        return _command(controller, frame)
+    raise ApiError(400, f"Unknown message type: {str(kind)[:50]}")
+
+
+def _frame(text: str | None) -> Mapping[str, object]:
+    try:
+        frame = json_object(text or "")
+    except ApiError as problem:
+        is_json = problem.text.endswith("object")
+        raise ApiError(400, NOT_A_MESSAGE if is_json else "Invalid JSON format") from problem
+    if "type" not in frame:
+        raise ApiError(400, NOT_A_MESSAGE)
+    return frame
+
+
+NOT_A_MESSAGE = "Invalid message format - must be JSON object with 'type' field"
+
+
+async def _query(controller: Controller, frame: Mapping[str, object]) -> dict[str, object]:
+    if not frame.get("query"):
+        raise ApiError(400, "Missing 'query' field")
+    query, bot_id = text_of(frame, "query"), text_of(frame, "bot_id", NOBODY)
+    if not query.strip():
+        raise ApiError(400, "Missing 'query' field")
+    try:
+        reply = await controller.chat.say(bot_id, query, SOCKET)
+    except ApiError as problem:
+        if problem.status == 404:
+            raise ApiError(404, f"Bot {bot_id} not found in registry") from problem
+        if problem.status in (502, 503, 504):
+            content = told(problem, problem.text, controller.faults)
+            return {"type": "response", "content": content, "success": False, "bot_id": bot_id}
+        raise
+    if "reply-lost" in controller.faults:
+        raise Lost
+    return {"type": "response", "content": reply, "success": True, "bot_id": bot_id}
+
+
+def _command(controller: Controller, frame: Mapping[str, object]) -> dict[str, object]:
+    if "command" not in frame:
+        raise ApiError(400, "Missing 'command' field")
+    command = text_of(frame, "command").strip()
+    if not command:
+        raise ApiError(400, "Empty command")
+    if command != "/status":
+        raise ApiError(400, "Unknown command")
+    agents = [{"bot_id": bot.bot_id, "status": controller.bots.status(bot)} for bot in controller.bots.all()]
+    return {"type": "agent_status", "agents": agents}
+
+
+def _error(text: str) -> dict[str, object]:
+    return {"type": "error", "message": text}

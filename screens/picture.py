@@ -1,0 +1,94 @@
+"""What the screens show: one immutable picture, made of the review's snapshot and the events since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from checks.events import CheckFinished, CheckStarted, Event, HopCrossed, Notice, RunFinished, RunStarted
+from checks.fold import Decision, Snapshot
+from checks.model import Evidence, Result
+from checks.registry import Check
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A stepwise run that waits for the lead: before a check, or after one that did not pass."""
+
+    check: Check
+    result: Result | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The run that is under way."""
+
+    run: str
+    checks: tuple[str, ...]
+    done: frozenset[str] = frozenset()
+    running: str = ""
+    """Id of the check that is being made; empty between two."""
+    attempt: int = 1
+    since: float = 0.0
+    """When it began, by the monotonic clock."""
+    hop: str = ""
+    waiting: Waiting | None = None
+    is_stopping: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Everything that a screen may show at one moment."""
+
+    snapshot: Snapshot | None = None
+    """None until the review is open."""
+    checks: tuple[Check, ...] = ()
+    is_ready: bool = False
+    """Whether runs and decisions are possible: the review is open and recovered."""
+    status: str = "opening the review"
+    """What gonogo itself is doing, where that is not a run."""
+    progress: Progress | None = None
+    notices: tuple[Notice, ...] = ()
+    """What the lead was told since the last run began."""
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    """The evidence asked for last, by id."""
+    draft: str = ""
+    """A justification that is written and not recorded."""
+    recorded: Decision | None = None
+    """The decision recorded in this session, for its receipt."""
+    written: tuple[str, ...] = ()
+    """The report files written last, and what is to be known about them."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run is under way."""
+        return self.progress is not None
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the review is open for writing elsewhere."""
+        return self.snapshot is not None and self.snapshot.read_only
+
+    def check(self, check_id: str) -> Check | None:
+        """The check with this id."""
+        return next((check for check in self.checks if check.id == check_id), None)
+
+
+def followed(picture: Picture, event: Event, now: float) -> Picture:
+    """The picture after `event`; `now` is the monotonic clock."""
+    if isinstance(event, RunStarted):
+        return replace(picture, progress=Progress(event.run, event.checks), notices=())
+    if isinstance(event, RunFinished):
+        return replace(picture, progress=None)
+    if isinstance(event, Notice):
+        return replace(picture, notices=(*picture.notices, event))
+    progress = picture.progress
+    if progress is None:
+        return picture
+    if isinstance(event, CheckStarted):
+        progress = replace(progress, running=event.id, attempt=event.attempt, since=now, hop="", waiting=None)
+    elif isinstance(event, HopCrossed):
+        progress = replace(progress, hop=event.hop)
+    elif isinstance(event, CheckFinished):
+        progress = replace(progress, running="", hop="", done=progress.done | {event.result.id})
+    return replace(picture, progress=progress)
