@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from checks.controller import Controller, Reply
 from checks.guard import Guard, StopRequest
@@ -29,6 +29,8 @@ class Bot:
     pid: int | None = None
     port: int | None = None
     identity: Identity | None = None
+    announced_at: float = field(default_factory=time.time)
+    """Seconds since the epoch, before the launch was asked for."""
     is_stopped: bool = False
 
 
@@ -84,10 +86,7 @@ class Launches:
         except TimeoutError:
             return f"{bot.bot_id}: the stop request was not answered in time"
         if bot.identity is None:
-            if reply.ok or is_unknown(reply):
-                self.stopped(bot, "stopped by request" if reply.ok else "the controller did not know it")
-                return ""
-            return f"{bot.bot_id}: {reply.problem}"
+            return await self._stop_unseen(bot, reply, deadline)
         if reply.ok:
             await ended(self._processes, bot.identity, deadline - KILL_AFTER_S - 1)
         if not self._processes.is_alive(bot.identity):
@@ -97,6 +96,22 @@ class Launches:
         if problem:
             return f"{bot.bot_id}: {problem}"
         self.stopped(bot, "its process outlived the stop request and was ended by gonogo")
+        return ""
+
+    async def _stop_unseen(self, bot: Bot, reply: Reply, deadline: float) -> str:
+        """The end of a bot whose process was never looked at: by the controller's word, else by our own eyes."""
+        if reply.ok or is_unknown(reply):
+            self.stopped(bot, "stopped by request" if reply.ok else "the controller did not know it")
+            return ""
+        if not self._target.is_local:
+            return f"{bot.bot_id}: {reply.problem}"
+        identity = self._processes.identity(self._processes.find(bot.bot_id, bot.announced_at))
+        if identity is None:
+            self.stopped(bot, "no process carries its id")
+            return ""
+        if problem := await end_process(self._processes, identity, deadline - time.monotonic()):
+            return f"{bot.bot_id}: {problem}"
+        self.stopped(bot, "its process was ended by gonogo")
         return ""
 
 

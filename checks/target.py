@@ -37,6 +37,8 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Fields that may carry the error text, in the order in which they are tried."""
     rest_auth: Literal["none", "bearer"] = "none"
     """`bearer`: REST operations below the sign-in must refuse a caller without a token."""
+    page_elements: tuple[str, ...] = ()
+    """Ids of HTML elements without which the page is not the page of a chat."""
     max_command_bytes: int = 0
     """Documented limit of one command; 0 where none is documented."""
     bot_id_pattern: str = "BOT-{number}"

@@ -17,6 +17,8 @@ from checks.text import one_line
 
 S = TypeVar("S", bound=msgspec.Struct)
 
+NEAR = 0.7
+"""How alike a mistyped key and a known one are (`difflib`, 0 to 1) before the known one is suggested."""
 _SECRETS = ("password", "passwd", "secret", "token", "username", "user", "key", "api_key")
 """Keys by which people try to put credentials into a profile."""
 _KINDS: tuple[tuple[type, str], ...] = (
@@ -63,7 +65,7 @@ class Source:
                 f"must not be here, for secrets never stand in the profile: remove it, and set the variable "
                 f"named by [{section}] {place}",
             )
-        if near := difflib.get_close_matches(name, names, 1, 0.6):
+        if near := difflib.get_close_matches(name, names, 1, NEAR):
             return self.error(path, f'is not known: write "{near[0]}", or remove it')
         homes = [kind for kind, keys in _homes().items() if name in keys and kind != path[0]]
         if homes and path[0] != "operations":

@@ -203,7 +203,7 @@ async def nothing_is_left(context: Context) -> Outcome:
     problems = await context.launches.clean_up(settings.stop_within_s)
     reply, _ = await until(
         lambda: _list(context),
-        lambda reply: reply.ok and not any(_is_listed(context, reply, bot) for bot in bots),
+        lambda reply: not reply.ok or not any(_is_listed(context, reply, bot) for bot in bots),
         settings.down_within_s,
     )
     seen = [*reply.seen]

@@ -129,9 +129,12 @@ async def _malformed_json(context: Context) -> Told:
 async def _bad_id(context: Context) -> Told:
     bad = context.target.contract.bad_bot_id
     kind = context.target.profile.walkthrough.bot_type
+    bot = context.launches.announce(bad)
     reply = await context.controller.ask("launch", bot_id=bad, bot_type=kind)
-    if reply.ok:  # it was launched after all: see that it is stopped
-        context.launches.launched(context.launches.announce(bad))
+    if reply.ok:  # it was launched after all: the clean-up stops it
+        context.launches.launched(bot)
+    elif reply.reason is Reason.REFUSED:
+        context.launches.stopped(bot, "the controller refused to launch it")
     return _judged("bad bot id", reply)
 
 

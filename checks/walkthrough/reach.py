@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html.parser import HTMLParser
 from urllib.parse import urljoin, urlsplit
 
@@ -68,10 +69,10 @@ async def controller_is_healthy(context: Context) -> Outcome:
     hops=("ui", "controller"),
 )
 async def page_is_served(context: Context) -> Outcome:
-    """The page is HTML and every script and style sheet of its own that it names is there."""
+    """The page is HTML, has a chat's elements, and every script and style sheet of its own that it names is there."""
     context.hop("ui")
     reply = await context.controller.ask("page", with_token=False)
-    expected = "an HTML page and every script and style sheet that it names"
+    expected = "the chat's HTML page and every script and style sheet that it names"
     if not reply.ok:
         return not_judged(reply.reason, f"The page is not served: {reply.problem}", reply.seen, expected)
     if "html" not in reply.answer.media_type or "<" not in reply.answer.text:
@@ -79,7 +80,15 @@ async def page_is_served(context: Context) -> Outcome:
         return failed(
             f"The page is not HTML but {kind}", observed=kind, expected=expected, evidence=reply.seen
         )
-    assets = _assets(reply.answer.text, context.controller.operation("page").path)
+    page = _read(reply.answer.text)
+    if lacking := [name for name in context.target.contract.page_elements if name not in page.ids]:
+        return failed(
+            f"The page is another one: it has no element {', '.join(lacking)}",
+            observed=f"{len(reply.answer.body)} bytes of HTML with {len(page.ids)} named elements",
+            expected=expected,
+            evidence=reply.seen,
+        )
+    assets = _assets(page.references, context.controller.operation("page").path)
     seen, missing = list(reply.seen), []
     for path in assets:
         answer = await context.http.ask("GET", path, within_s=context.target.profile.walkthrough.timeout_s)
@@ -179,12 +188,10 @@ async def _token_is_accepted(context: Context) -> Outcome:
     )
 
 
-def _assets(html: str, base: str) -> list[str]:
+def _assets(references: Iterable[str], base: str) -> list[str]:
     """Paths on the same host of the scripts and style sheets that a page names, each once, at most MAX_ASSETS."""
-    parser = _AssetParser()
-    parser.feed(html)
     paths = []
-    for reference in parser.found:
+    for reference in references:
         if not urlsplit(reference).netloc and not reference.startswith("data:"):
             path = urljoin(base, reference)
             if path not in paths:
@@ -192,19 +199,27 @@ def _assets(html: str, base: str) -> list[str]:
     return paths[:MAX_ASSETS]
 
 
-class _AssetParser(HTMLParser):
-    """Collects `script src` and `link rel=stylesheet href`."""
+def _read(html: str) -> _PageParser:
+    parser = _PageParser()
+    parser.feed(html)
+    return parser
+
+
+class _PageParser(HTMLParser):
+    """Collects the ids of elements, and `script src` and `link rel=stylesheet href`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.ids: set[str] = set()
+        self.references: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
+        self.ids.add(values.get("id") or "")
         reference = ""
         if tag == "script":
             reference = values.get("src") or ""
         elif tag == "link" and "stylesheet" in (values.get("rel") or ""):
             reference = values.get("href") or ""
         if reference:
-            self.found.append(reference)
+            self.references.append(reference)
