@@ -8,9 +8,16 @@ import click
 
 from checks.fold import Snapshot, age
 from checks.model import Area, Ceiling, State
-from checks.review import Review
-from checks.state import JOURNAL_NAME, state_dir
-from console.commands.target import open_recorded, profile_option, review_option, stored_review
+from checks.review import Review, review_id
+from checks.state import JOURNAL_NAME, review_dirs, slug, state_dir
+from console.commands.target import (
+    named_profile,
+    open_recorded,
+    profile_option,
+    review_option,
+    stored_review,
+    target_to_run,
+)
 
 EXIT_CODES = {Ceiling.GO: 0, Ceiling.NO_GO: 10, Ceiling.NOT_DECIDABLE: 11, Ceiling.CONDITIONAL: 12}
 WORDS = {"go": Ceiling.GO, "conditional": Ceiling.CONDITIONAL, "no-go": Ceiling.NO_GO}
@@ -21,7 +28,11 @@ WORDS = {"go": Ceiling.GO, "conditional": Ceiling.CONDITIONAL, "no-go": Ceiling.
 @review_option
 def status(profile: Path | None, review: str) -> None:
     """Tell the best decision that the evidence allows, and why; the exit code is that decision."""
-    target, name = stored_review(profile, review)
+    if named_profile(profile) or review or review_dirs():
+        target, name = stored_review(profile, review)
+    else:
+        target = target_to_run(None)
+        name = slug(review_id(target))
     if not (state_dir() / "reviews" / name / JOURNAL_NAME).exists():
         click.echo(
             f"{Ceiling.NOT_DECIDABLE}  {target.title} · {target.url} · nothing was looked at yet: gonogo run"
