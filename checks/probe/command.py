@@ -14,10 +14,12 @@ MAX_ARGUMENTS = 64
 SERVERS = frozenset({"uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "fastapi", "flask"})
 """Programs whose first argument names the application."""
 HARMLESS = frozenset(
-    {"-m", "-b", "--bind", "--host", "--interface", "--port", "--uds", "-w", "--workers", "--worker-class"}
-    | {"--app-dir", "--env-file", "--log-config", "--log-level", "--loop", "--root-path"}
+    {"--app-dir", "--bind", "--env-file", "--host", "--interface", "--log-config", "--log-level", "--loop"}
+    | {"--port", "--root-path", "--uds", "--worker-class", "--workers"}
 )
-"""Options whose value cannot be a secret."""
+"""Options whose value cannot be a secret, whatever the program."""
+OF_A_SERVER = frozenset({"-b", "-w"})
+"""The same, of the known servers: address and number of workers."""
 SWITCHES = frozenset(
     {"-B", "-E", "-I", "-O", "-s", "-S", "-u", "--factory", "--proxy-headers", "--reload"}
     | {"--access-log", "--no-access-log", "--no-server-header"}
@@ -36,22 +38,28 @@ def shown_command(arguments: Sequence[str], redactor: Redactor) -> Clean:
     """
     if not arguments:
         return NOTHING
-    program = Path(arguments[0]).name
+    is_server = Path(arguments[0]).name in SERVERS
+    expected = "script" if _PYTHON.fullmatch(Path(arguments[0]).name) else _expected_of(is_server)
     shown, before = [arguments[0]], ""
-    expected = "script" if _PYTHON.fullmatch(program) else _after(program)
     for argument in arguments[1:MAX_ARGUMENTS]:
         if argument.startswith("-"):
             shown.append(_option(argument))
             before = "" if "=" in argument or argument in SWITCHES else argument
+            if argument == "-c":  # the program itself stands there instead of a script
+                expected = ""
             continue
-        if before in HARMLESS:
+        is_program = expected == "script" and before in ("", "-m")
+        if before in HARMLESS or (is_server and before in OF_A_SERVER):
             shown.append(argument)
-            expected = _after(argument) if before == "-m" else expected
-        elif before or not _is(expected, argument):
-            shown.append(MASK)
+        elif is_program:
+            shown.append(argument)
+            is_server = Path(argument).name in SERVERS
+            expected = _expected_of(is_server)
+        elif expected == "application" and not before and _APPLICATION.fullmatch(argument):
+            shown.append(argument)
+            expected = ""
         else:
-            shown.append(argument)
-            expected = _after(Path(argument).name) if expected == "script" else ""
+            shown.append(MASK)
         before = ""
     if len(arguments) > MAX_ARGUMENTS:
         shown.append("…")
@@ -59,15 +67,9 @@ def shown_command(arguments: Sequence[str], redactor: Redactor) -> Clean:
     return one_line(redactor.redact(line), 400)
 
 
-def _after(program: str) -> str:
+def _expected_of(is_server: bool) -> str:
     """What kind of argument is worth showing next."""
-    return "application" if program in SERVERS else ""
-
-
-def _is(expected: str, argument: str) -> bool:
-    if expected == "application":
-        return _APPLICATION.fullmatch(argument) is not None
-    return expected == "script"
+    return "application" if is_server else ""
 
 
 def _option(argument: str) -> str:

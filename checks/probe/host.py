@@ -36,7 +36,7 @@ _SERVICES = {5432: "PostgreSQL", 6432: "PgBouncer", 3306: "MySQL", 6379: "Redis"
 """Well-known ports of what a controller may store in."""
 _PROXIES = frozenset({"docker-proxy", "rootlessport", "nginx", "haproxy", "caddy", "envoy", "traefik"})
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-_SECRET_NAME = re.compile(r"(?i)pass|pwd|secret|token|jwt|key|credential|auth|dsn|salt|cookie")
+_SECRET_NAME = re.compile(r"(?i)pass|(?<!^)(?<!^OLD)pwd|secret|token|jwt|key|credential|auth|dsn|salt|cookie")
 _DATABASE_NAME = re.compile(r"(?i)(?:database|db|sql\w*|postgres\w*|pg)_?(?:url|uri|dsn)$")
 _USER_INFO = re.compile(r"://[^@]*:[^@]*@")
 
@@ -65,7 +65,7 @@ class Service:
     databases: tuple[Path, ...]
     """Open SQLite files."""
     logs: tuple[Path, ...]
-    """Files that take its standard error or output first, then open log files."""
+    """Log files that it opened itself, then the files that its standard error and output go to."""
     output: Clean
     """Where its standard error goes when that is no file: `a pipe`, `a socket`, `nowhere`."""
     peers: tuple[Clean, ...]
@@ -98,10 +98,7 @@ def look_at_port(port: int) -> HostView:
     pids = sorted({one.pid for one in listening if one.pid and one.laddr and one.laddr.port == port})
     if addresses and not pids:
         notes.append(
-            clean(
-                f"no permission to see which process listens on port {port}; "
-                "run as its account or root"
-            )
+            clean(f"no permission to see which process listens on port {port}; run as its account or root")
         )
     service = _Look(notes).service(pids[:MAX_PROCESSES]) if pids else None
     return HostView(port, addresses, service, tuple(dict.fromkeys(notes)))
@@ -251,13 +248,12 @@ def _databases(paths: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def _logs(main: Iterable[_Opened], workers: Iterable[_Opened]) -> tuple[Path, ...]:
-    """The file of standard error before that of standard output (access lines), then other log files."""
-    ranked = [(2 - file.descriptor, file.path) for file in main if file.descriptor in (1, 2)]
-    ranked += [
-        (2, file.path) for file in (*main, *workers) if file.is_written and file.path.suffix in _LOG_SUFFIXES
-    ]
-    return tuple(dict.fromkeys(path for _, path in sorted(ranked, key=lambda one: one[0])))
+def _logs(main: Sequence[_Opened], others: Sequence[_Opened]) -> tuple[Path, ...]:
+    """Log files that it opened itself, then where its standard error and output go; access logs last."""
+    redirected = {file.path: 3 - file.descriptor for file in main if file.descriptor in (1, 2)}
+    own = [file.path for file in (*main, *others) if file.is_written and file.path.suffix in _LOG_SUFFIXES]
+    ranks = dict.fromkeys(own, 0) | redirected
+    return tuple(sorted(ranks, key=lambda path: 3 if "access" in path.name else ranks[path]))
 
 
 def _output(process: psutil.Process) -> Clean:

@@ -14,6 +14,7 @@ from checks.profile.source import Source, read_struct, read_table, read_value
 from checks.profile.template import placeholders
 from checks.target import Contract, Operation, Profile
 
+DEFAULT = "port8000"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MAX_COMMAND_BYTES = 64 << 20
 """A command one byte longer than the documented limit is really made and sent."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from checks.model import utc_now
 from checks.probe.host import HostView, Service, look_at_port
-from checks.profile.contract import built_in
+from checks.profile.contract import DEFAULT, built_in
 from checks.profile.database import has_password, sqlite_path
 from checks.profile.interface import Interface, look_at_interface
 from checks.profile.storage import chat_database, told
-from checks.target import Contract, TargetSection
+from checks.target import Contract
 from checks.text import Clean, clean, one_line
 
 SHOWN_VARIABLES = 24
@@ -38,6 +39,10 @@ ORDINARY = frozenset(
 """Variables that every process has: not worth a word."""
 
 
+_TELLING = re.compile(r"KEY|SECRET|TOKEN|PASS|JWT|URL|URI|DSN|DATABASE|DB_")
+"""Names of variables that a review asks about come first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Discovery:
     """What was found on this host, and what was not."""
@@ -57,7 +62,7 @@ class Discovery:
 def discover(port: int, *, clock: Callable[[], datetime] = utc_now) -> Discovery:
     """Look at who listens on `port` of this host; bounded, read-only, and never raises for what is not there."""
     at = clock()
-    contract = built_in()[TargetSection(url="").contract]
+    contract = built_in()[DEFAULT]
     host = look_at_port(port)
     interface = asyncio.run(look_at_interface(port, host.addresses, contract))
     notes = _Notes()
@@ -136,6 +141,7 @@ def _tell_service(service: Service, notes: _Notes) -> None:
     names = [
         name for name in service.variables if name not in ORDINARY and not name.startswith(("LC_", "XDG_"))
     ]
+    names.sort(key=lambda name: not _TELLING.search(name))
     if names:
         more = f" and {len(names) - SHOWN_VARIABLES} more" if len(names) > SHOWN_VARIABLES else ""
         notes.found.append(clean(f"its environment names {', '.join(names[:SHOWN_VARIABLES])}{more}"))

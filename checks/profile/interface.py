@@ -149,7 +149,8 @@ def _compare(
     absent = [name for name, shape in wanted.items() if shape not in listed]
     have = f"{len(needed) - len(absent)} of the {len(needed)} operations of the contract {contract.name}"
     found.append(clean(f"{have} are among the {len(listed)} that {DOCUMENT} lists"))
-    spare = [shape for shape in listed if shape not in wanted.values()]
+    own = {_shape(one.method, one.path) for one in contract.operations.values()}
+    spare = [shape for shape in listed if shape not in own]
     unlisted: dict[str, Clean] = {}
     for name in absent:
         method = needed[name].method

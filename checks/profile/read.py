@@ -38,9 +38,10 @@ def load_target(path: Path, environ: Mapping[str, str] = os.environ) -> Target:
     return _target(_profile(document, source), environ, path.absolute(), source)
 
 
-def target_for_url(url: str, environ: Mapping[str, str] = os.environ) -> Target:
+def target_for_url(url: str, environ: Mapping[str, str] = os.environ, *, title: str = "") -> Target:
     """The target at `url` with every default; its profile exists in memory only. Raises ProfileError."""
-    return _target(Profile(target=TargetSection(url=url)), environ, None, Source())
+    section = TargetSection(url=url, name=title) if title else TargetSection(url=url)
+    return _target(Profile(target=section), environ, None, Source())
 
 
 def _read(path: Path, name: str) -> str:

@@ -15,9 +15,9 @@ import msgspec
 
 from checks import target as types_of_profile
 from checks.model import ProfileError
-from checks.profile.contract import built_in, operation_keys
+from checks.profile.contract import DEFAULT, built_in, operation_keys
 from checks.profile.discover import Discovery
-from checks.target import Contract, Profile, TargetSection
+from checks.target import Contract, Profile
 from checks.text import one_line
 
 WIDTH = 108
@@ -29,7 +29,7 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f
 
 def render(discovery: Discovery) -> str:
     """The text of a profile: found values set, the rest commented out with its default; loads as it stands."""
-    contract = built_in()[TargetSection(url="").contract]
+    contract = built_in()[DEFAULT]
     lines = [*_head(discovery)]
     for section in msgspec.structs.fields(Profile):
         lines.append("")
@@ -99,8 +99,8 @@ def _escaped(char: str) -> str:
 def _head(discovery: Discovery) -> Iterator[str]:
     yield from _comment(
         f"The target of a readiness review, as `gonogo init --port {discovery.port}` saw it on "
-        f"{discovery.at:%Y-%m-%d %H:%M} UTC. A line that begins with # and no space is a default: remove the # "
-        "to change it. Passwords and tokens never stand here."
+        f"{discovery.at:%Y-%m-%d %H:%M} UTC. A line that begins with # and no space is a default: to change it, "
+        "remove the # (and that of its [section]). Passwords and tokens never stand here."
     )
     for title, sentences in (("Found:", discovery.found), ("Not found:", discovery.missing)):
         if sentences:

@@ -147,6 +147,22 @@ class Facts:
     """By id, as far as the journal has it."""
 
     @property
+    def looked_at(self) -> tuple[RunFacts, ...]:
+        """The runs whose results count, oldest first."""
+        used = {step.latest.result.run for step in self.steps if step.latest}
+        return tuple(run for run in self.runs if run.id in used)
+
+    @property
+    def title(self) -> Clean:
+        """What the reports are about: the target of the last run whose results count."""
+        return self.looked_at[-1].title if self.looked_at else self.snapshot.target
+
+    @property
+    def url(self) -> Clean:
+        """The address of that target."""
+        return self.looked_at[-1].url if self.looked_at else self.snapshot.url
+
+    @property
     def decision(self) -> DecisionFacts | None:
         """The decision in force."""
         return self.decisions[-1] if self.decisions else None

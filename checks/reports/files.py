@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import secrets
 import stat
 import time
@@ -29,6 +30,7 @@ from checks.text import Clean, clean
 PRIVATE = 0o600
 _CHUNK = 1 << 20
 _TRIES, _PAUSE_S = 40, 0.05
+_PART = re.compile(r"\.[0-9a-f]{16}\.part")
 
 
 class NotAFileError(OSError):
@@ -87,7 +89,7 @@ def write_part(folder: Path, content: bytes) -> Path:
 
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Nobody else replaces files in `folder` meanwhile. Raises OSError when somebody does and does not end."""
+    """Nobody else replaces files in `folder` meanwhile. Raises OSError where somebody goes on doing so."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for left in reversed(range(_TRIES)):
@@ -100,6 +102,11 @@ def alone_in(folder: Path) -> Iterator[None]:
                         problem.errno, "another gonogo is writing reports there", str(folder)
                     ) from problem
                 time.sleep(_PAUSE_S)
+            except OSError:
+                break  # a file system without such locks
+        for path in folder.iterdir():
+            if _PART.fullmatch(path.name):
+                path.unlink()  # left by a writer that was killed
         yield
     finally:
         os.close(descriptor)

@@ -114,15 +114,22 @@ def _runs(facts: Facts) -> Iterator[str]:
 
 
 def _elsewhere(facts: Facts) -> Iterator[str]:
-    used = {step.latest.result.run for step in facts.steps if step.latest}
+    others: dict[tuple[str, str], list[int]] = {}
+    for run in facts.looked_at:
+        if (run.title, run.url) != (facts.title, facts.url):
+            others.setdefault((run.title, run.url), []).append(run.seq)
+    for (title, url), seqs in others.items():
+        yield (
+            f"The results of {', '.join(map(entry, seqs))} are of “{title}” at {url}, not of what this report is "
+            "about."
+        )
     snapshot = facts.snapshot
-    for run in facts.runs:
-        if run.id in used and (run.url, run.title) != (snapshot.url, snapshot.target):
-            yield (
-                f"The run of {entry(run.seq)}, whose results count here, looked at “{run.title}” at {run.url}, "
-                f"which is not what this report is about: “{snapshot.target}” at {snapshot.url}."
-            )
-    if not _is_on_this_host(snapshot.url):
+    if (snapshot.target, snapshot.url) != (facts.title, facts.url):
+        yield (
+            f"The target is now called “{snapshot.target}” at {snapshot.url}. What counts here was measured at "
+            f"“{facts.title}” at {facts.url}."
+        )
+    if not _is_on_this_host(facts.url):
         yield (
             "The target does not run on the host from which it was looked at: its processes, its files and "
             "its load could not be seen."

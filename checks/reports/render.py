@@ -94,6 +94,14 @@ def refs(ids: Iterable[str], short: dict[str, str]) -> Md:
     return Md(", ".join(f"[{short[name]}]" for name in ids) or "none was taken")
 
 
+def cited(step: Step | None, short: dict[str, str]) -> Md:
+    """The evidence and the entry of a check's latest result, in brackets; nothing where there is none."""
+    if step is None or step.latest is None:
+        return Md("")
+    links = f"{refs(step.evidence, short)}; " if step.evidence else ""
+    return Md(f"({links}{entry(step.latest.seq)})")
+
+
 @cache
 def _environment() -> Environment:
     # Not HTML: `finalize` escapes every value for Markdown, as autoescaping would for HTML.
@@ -131,6 +139,7 @@ def end_to_end(facts: Facts) -> Report:
         ids,
         steps=steps,
         run=run,
+        judged=len(_judged_in(steps, run.id)) if run else 0,
         walk=walk(steps),
         bots=bots,
         other_bots=len(facts.bots) - len(bots),
@@ -173,11 +182,12 @@ def _render(name: str, facts: Facts, ids: Sequence[str], **more: object) -> Repo
             more_reasons=len(facts.snapshot.judgement.reasons) - 1 if first.is_persons else first.more,
             decision=decision,
             reasons_where="below" if name == "sign-off.md.j2" else "in the sign-off report",
-        lapsed=decision is not None and ORDER.index(decision.decision.decision) > ORDER.index(ceiling),
+            lapsed=decision is not None and ORDER.index(decision.decision.decision) > ORDER.index(ceiling),
             limits=limits(facts),
             by_nature=BY_NATURE,
             proofs=_proofs(facts, order, short),
             entry=entry,
+            cited=lambda step: cited(step, short),
             refs=lambda some: refs(some, short),
             **more,
         )
@@ -202,10 +212,18 @@ def walk(steps: Sequence[Step]) -> Walk:
     for step in steps:
         by_state.setdefault(step.state.state, []).append(step.state.id)
     passed = len(by_state.pop(State.PASS, ()))
+    worst_first = sorted(by_state.items(), key=lambda pair: list(State).index(pair[0]))
     told = [f"{passed} of {len(steps)} steps passed"]
-    told += [f"{len(ids)} {state.value} ({', '.join(ids)})" for state, ids in by_state.items()]
+    told += [f"{len(ids)} {state.value} ({', '.join(ids)})" for state, ids in worst_first]
     word = "NO" if State.FAIL in by_state else "NOT DECIDABLE" if by_state else "YES"
     return Walk(word, f"{', '.join(told)}.")
+
+
+def _judged_in(steps: Sequence[Step], run: str) -> set[str]:
+    """The ids of the checks that have a result of that run."""
+    return {
+        one.result.id for step in steps for one in (*step.attempts, *step.earlier) if one.result.run == run
+    }
 
 
 def _step_of(reason: str, facts: Facts) -> Step | None:

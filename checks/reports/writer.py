@@ -94,7 +94,7 @@ def _replace(
     replacement.keep_older(list(contents))
     manifest = Manifest(
         review=snapshot.review,
-        target={"title": snapshot.target, "url": snapshot.url},
+        target={"title": facts.title, "url": facts.url},
         created_at=facts.now,
         gonogo=version("gonogo"),
         journal=str(facts.journal.resolve()),

@@ -78,7 +78,7 @@ def _target_of(folder: Path) -> Target:
     path = Path(body["profile"]) if body["profile"] else None
     if path and path.is_file():
         return load_target(path, os.environ)
-    return target_for_url(body["target"]["url"], os.environ)
+    return target_for_url(body["target"]["url"], os.environ, title=body["target"]["title"])
 
 
 def open_recorded(profile: Path | None, review: str, *, read_only: bool = False) -> Review:

@@ -19,7 +19,7 @@ import pytest
 SCRIPT = Path(__file__).with_name("service.py")
 CANARY = "c4n4ry-Zq8vP2xW"
 """Stands in the service's environment and on its command line, and must stand nowhere else."""
-PATHS = {
+PATHS: dict[str, Any] = {
     "/health": {"get": {}},
     "/": {"get": {}},
     "/api/auth/login": {"post": {}},
@@ -42,7 +42,9 @@ class Service:
     log: Path
 
 
-def make_database(path: Path, *, columns: str = "id, bot_id, role, content, timestamp", wal: bool = False) -> Path:
+def make_database(
+    path: Path, *, columns: str = "id, bot_id, role, content, timestamp", wal: bool = False
+) -> Path:
     """A SQLite file with a messages table and one row."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path)) as connection:

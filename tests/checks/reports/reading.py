@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -31,3 +32,13 @@ def seen_text(some: list[Token]) -> str:
 def kinds(some: list[Token]) -> set[str]:
     """The types of the tokens."""
     return {token.type for token in some}
+
+
+def headings(text: str) -> list[str]:
+    """The titles of the sections, in order."""
+    some = tokens(text)
+    return [
+        inline.content
+        for opening, inline in pairwise(some)
+        if opening.type == "heading_open" and opening.tag == "h2"
+    ]

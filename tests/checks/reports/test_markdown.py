@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -39,10 +42,11 @@ HOSTILE = (
     "[3fa9c1d2e4b5] [3fa9c1d2e4b5]: http://evil.example",
 )
 markup = st.text(st.sampled_from("`*_[]()<>|~$^\\#-+=:!&;.1a @/\n\"'{}wéß中"), max_size=60)
+Test = TypeVar("Test", bound=Callable[..., None])
 anything = (st.text(max_size=80) | markup).map(clean)
 
 
-def examples(test):  # type: ignore[no-untyped-def]
+def examples(test: Test) -> Test:
     """Every hostile text as an explicit example."""
     for text in HOSTILE:
         test = example(clean(text))(test)
