@@ -65,3 +65,14 @@ def one_line(raw: object, limit: int = 200) -> Clean:
     """Clean `raw` and fold it to one line of at most `limit` characters."""
     text = " ".join(clean(raw).split())
     return Clean(text if len(text) <= limit else text[: limit - 1] + "…")
+
+
+def duration(seconds: float) -> Clean:
+    """A duration in the unit that reads best: `<1 ms`, `12 ms`, `1.21 s`, `2 min 5 s`."""
+    if seconds < 0.0005:
+        return Clean("<1 ms")
+    if seconds < 0.9995:
+        return Clean(f"{seconds * 1e3:.0f} ms")
+    if seconds < 100:
+        return Clean(f"{seconds:.2f} s")
+    return Clean(f"{seconds // 60:.0f} min {seconds % 60:.0f} s")

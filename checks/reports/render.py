@@ -27,7 +27,7 @@ from checks.reports.markdown import (
     table,
 )
 from checks.signoff.policy import DECIDABLE, ORDER, allows
-from checks.text import Clean
+from checks.text import Clean, duration
 
 NONE = Md("–")
 
@@ -84,11 +84,6 @@ def utc_exact(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f} UTC"
 
 
-def seconds(duration_s: float) -> str:
-    """A duration in the unit that reads best."""
-    return f"{duration_s * 1e3:.0f} ms" if duration_s < 1 else f"{duration_s:.1f} s"
-
-
 def refs(ids: Iterable[str], short: dict[str, str]) -> Md:
     """Links to pieces of evidence by their short names."""
     return Md(", ".join(f"[{short[name]}]" for name in ids) or "none was taken")
@@ -119,7 +114,7 @@ def _environment() -> Environment:
         "item": item,
         "para": paragraph,
         "quote": quote,
-        "seconds": seconds,
+        "duration": duration,
         "sentence": sentence,
         "utc": utc,
         "utc_exact": utc_exact,
@@ -247,7 +242,7 @@ def _steps_table(steps: Sequence[Step]) -> Md:
             (
                 step.state.id,
                 step.state.state,
-                seconds(step.latest.result.duration_s) if step.latest else NONE,
+                duration(step.latest.result.duration_s) if step.latest else NONE,
                 step.latest.seq if step.latest else NONE,
                 step.state.severity,
                 step.state.title,

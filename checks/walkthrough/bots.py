@@ -10,6 +10,7 @@ from checks.launches import Bot
 from checks.model import Area, Evidence, Outcome, Reason, Safety, Severity, failed, inconclusive, passed
 from checks.profile.template import pick
 from checks.registry import check
+from checks.text import duration
 from checks.walkthrough.walk import Walk, launch, not_judged
 
 
@@ -91,14 +92,14 @@ async def killed_bot_is_seen(context: Context) -> Outcome:
     if _is_listed(context, after, bot):
         return failed(
             f"{bot.bot_id} is dead and still listed as {status!r}",
-            observed=f"status {status!r} after {elapsed_s:.1f} s",
+            observed=f"status {status!r} after {duration(elapsed_s)}",
             expected=expected,
             evidence=seen,
         )
     told = f"listed as {status!r}" if status else "no longer listed"
     return passed(
-        f"The killed bot was seen as down after {elapsed_s:.1f} s",
-        observed=f"{told} {elapsed_s:.1f} s after the kill",
+        f"The killed bot was seen as down after {duration(elapsed_s)}",
+        observed=f"{told} {duration(elapsed_s)} after the kill",
         expected=expected,
         evidence=seen,
     )
@@ -173,7 +174,7 @@ async def stop_ends_the_bot(context: Context) -> Outcome:
     context.launches.stopped(bot, "stopped by request")
     return passed(
         "The process is gone and its port closed",
-        observed=f"gone {elapsed_s * 1e3:.0f} ms after the answer",
+        observed=f"gone {duration(elapsed_s)} after the answer",
         expected=expected,
         evidence=seen,
     )

@@ -11,7 +11,7 @@ from checks.model import Area, Evidence, Outcome, Reason, Safety, Severity, fail
 from checks.probe.websocket import Conversation, Frame
 from checks.profile.template import pick
 from checks.registry import check
-from checks.text import Clean, clean, one_line
+from checks.text import Clean, clean, duration, one_line
 from checks.walkthrough.walk import Sent, Walk, command, marker, not_judged
 
 SOCKET, REST = "WebSocket", "REST"
@@ -82,7 +82,7 @@ async def command_over_rest(context: Context) -> Outcome:
     walk.sent.append(sent)
     return passed(
         "The command was taken",
-        observed=f"success in {sent.elapsed_s * 1e3:.0f} ms",
+        observed=f"success in {duration(sent.elapsed_s)}",
         expected=expected,
         evidence=sent.evidence,
     )
@@ -133,7 +133,7 @@ async def responses_are_received(context: Context) -> Outcome:
             expected=expected,
             evidence=evidence,
         )
-    times = ", ".join(f"{sent.channel} {sent.elapsed_s * 1e3:.0f} ms" for sent in commands)
+    times = ", ".join(f"{sent.channel} {duration(sent.elapsed_s)}" for sent in commands)
     return passed(
         f"Each of {len(commands)} commands was answered by its bot",
         observed=times,
@@ -149,7 +149,7 @@ def wrong_reply(sent: Sent, limit_s: float, echo: bool, own: str, foreign: Seque
     if not (sent.reply or "").strip():
         return "the reply is empty"
     if sent.elapsed_s > limit_s:
-        return f"the reply took {sent.elapsed_s:.1f} s"
+        return f"the reply took {duration(sent.elapsed_s)}"
     if sent.reply_bot_id and sent.reply_bot_id != sent.bot_id:
         return f"the reply is from {one_line(sent.reply_bot_id, 40)}, asked was {sent.bot_id}"
     reply = sent.reply or ""

@@ -10,6 +10,7 @@ from checks.context import Context
 from checks.controller import Reply
 from checks.model import Area, Outcome, Reason, Safety, Severity, failed, inconclusive, passed
 from checks.registry import check
+from checks.text import duration
 from checks.walkthrough.walk import not_judged
 
 HEALTHY = frozenset({"ok", "healthy", "up", "pass", "ready", "true"})
@@ -49,7 +50,7 @@ async def controller_is_healthy(context: Context) -> Outcome:
             expected=expected,
             evidence=reply.seen,
         )
-    took = f"{reply.answer.elapsed_s * 1e3:.0f} ms"
+    took = duration(reply.answer.elapsed_s)
     return passed(
         f"It answered “{word}” in {took}",
         observed=f"{reply.answer.status}, status “{word}”, {took}",
@@ -168,7 +169,7 @@ async def user_signs_in(context: Context) -> Outcome:
         )
     return passed(
         "The right password was accepted, a wrong one was not",
-        observed=f"a token in {reply.answer.elapsed_s * 1e3:.0f} ms; wrong password: {control.problem}",
+        observed=f"a token in {duration(reply.answer.elapsed_s)}; wrong password: {control.problem}",
         expected=expected,
         evidence=seen,
     )

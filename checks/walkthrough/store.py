@@ -12,7 +12,7 @@ from checks.model import Area, Evidence, Outcome, Reason, Safety, Severity, fail
 from checks.probe.sql import Row, Rows, parse_time
 from checks.profile.template import pick
 from checks.registry import check
-from checks.text import one_line
+from checks.text import duration, one_line
 from checks.walkthrough.chat import (
     SOCKET,
     ask_over_rest,
@@ -66,7 +66,7 @@ async def commands_are_stored(context: Context) -> Outcome:
         return failed(_capital(problem), observed=observed, expected=expected, evidence=[rows.evidence])
     return passed(
         f"Both sides of {len(walk.sent)} commands are stored to the letter",
-        observed=f"{observed}, complete {elapsed_s * 1e3:.0f} ms after the first look",
+        observed=f"{observed}, complete {duration(elapsed_s)} after the first look",
         expected=expected,
         evidence=[rows.evidence],
     )

@@ -15,6 +15,7 @@ from checks.events import CheckFinished, CheckStarted, Event, Notice, RunFinishe
 from checks.fold import Snapshot
 from checks.model import Result, Verdict
 from checks.runner import RunSummary
+from checks.text import duration
 
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.INCONCLUSIVE: "yellow"}
 
@@ -96,10 +97,3 @@ def result_line(result: Result) -> str:
     again = f" (attempt {result.attempt})" if result.attempt > 1 else ""
     head = f"{result.verdict:12} {result.id}  {result.title}{again}  {duration(result.duration_s)}"
     return head if result.verdict is Verdict.PASS else f"{head}: {result.summary}"
-
-
-def duration(seconds: float) -> str:
-    """`12 ms`, `1.21 s`, `2 min 5 s`."""
-    if seconds < 1:
-        return f"{seconds * 1e3:.0f} ms"
-    return f"{seconds:.2f} s" if seconds < 100 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"

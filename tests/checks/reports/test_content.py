@@ -181,9 +181,13 @@ def test_interruption_bots_and_rows_are_told(scene: Scene, tmp_path: Path) -> No
     assert "It set out to judge 4 checks and judged 1." in last
     bots = section(end_to_end, "Launched and stopped")
     assert re.search(
-        r"`BOT-900000001`: launched at .* \(entry 4\), gone at .* \(entry 5\): stopped by request\.", bots
+        r"`BOT-900000001`: its launch asked for at .* \(entry 4\), gone at .* \(entry 5\): stopped by request\.",
+        bots,
     )
-    assert "`BOT-900000002`: launched at 2026-03-01 12:00:00 UTC (entry 6), **no end is recorded" in bots
+    assert (
+        "`BOT-900000002`: its launch asked for at 2026-03-01 12:00:00 UTC (entry 6), **no end is recorded"
+        in bots
+    )
     rows = section(end_to_end, "Rows left behind")
     assert re.search(r"\| BOT-900000001 \| 8 +\| 00ff00ff00f1 \| run-1 \|", rows)
     assert re.search(r"\| BOT-900000002 \| not counted +\|", rows)
