@@ -154,8 +154,8 @@ class Bots:
         return status, "answering" if answer.get("status") == "busy" else None
 
     async def close(self) -> None:
-        """End every bot, at the same time."""
-        await asyncio.gather(*(_end(bot) for bot in (*self._bots.values(), *self._left)))
+        """End every bot at once: at the end of the controller none is asked politely first."""
+        await asyncio.gather(*(_end(bot, force=True) for bot in (*self._bots.values(), *self._left)))
         await asyncio.gather(*self._watchers)
         self._bots.clear()
 
@@ -191,8 +191,8 @@ async def _tell_end(bot: Bot) -> None:
     event("bot ended", bot_id=bot.bot_id, pid=bot.process.pid, code=code, asked_for=bot.is_stopped)
 
 
-async def _end(bot: Bot) -> None:
-    for send in (bot.process.terminate, bot.process.kill):
+async def _end(bot: Bot, *, force: bool = False) -> None:
+    for send in (bot.process.kill,) if force else (bot.process.terminate, bot.process.kill):
         with contextlib.suppress(ProcessLookupError):
             send()
         with contextlib.suppress(TimeoutError):

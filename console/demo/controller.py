@@ -56,10 +56,6 @@ class Controller:
             raise ApiError(401, why, {"WWW-Authenticate": "Bearer"})
         return claims
 
-    def close_store(self) -> None:
-        """Give the database back."""
-        self.store.close()
-
 
 def open_controller(settings: Settings) -> Controller:
     """A controller on the database of `settings`, which it opens, with the user of `settings` in it.

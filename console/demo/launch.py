@@ -36,6 +36,8 @@ READY_WITHIN_S = 20.0
 TERM_WITHIN_S, KILL_WITHIN_S = 2.0, 2.0
 PREFIX = "gonogo: "
 """What every sentence for the person at the terminal begins with."""
+USAGE_PREFIX = "Error: "
+"""What the command line puts before a wrong option."""
 Output = Callable[[str], None]
 
 
@@ -190,6 +192,11 @@ class DemoProcess:
         return self._process.pid
 
     @property
+    def exit_code(self) -> int | None:
+        """Its exit code; None while it runs."""
+        return self._process.poll()
+
+    @property
     def info(self) -> dict[str, Any]:
         """What it said when it was ready: `url`, `pid`, `database`, `log`, `env_file`, `profile`.
 
@@ -253,6 +260,7 @@ class DemoProcess:
         self._process.wait(KILL_WITHIN_S)
         self._errors.seek(0)
         said = self._errors.read().decode("utf-8", "replace").strip().splitlines()
-        if said and said[-1].startswith(PREFIX):
-            return said[-1].removeprefix(PREFIX)
+        for prefix in (PREFIX, USAGE_PREFIX):
+            if said and said[-1].startswith(prefix):
+                return said[-1].removeprefix(prefix)
         return f"The demo target ended before it was ready (exit code {self._process.returncode})."

@@ -83,10 +83,10 @@ class Store:
 
     @property
     def name(self) -> str:
-        """Where it is: the file, or the URL with the password masked out of it."""
+        """Where it is: the file, or the URL without its password."""
         if self._url.get_backend_name() == "sqlite":
             return self._url.database or ""
-        return without_password(self._url)
+        return without_password(self._url.set(drivername="postgresql"))
 
     @property
     def url(self) -> URL:
@@ -163,8 +163,10 @@ def _asked() -> Iterator[None]:
 
 
 def without_password(url: URL) -> str:
-    """The URL as text, its password left out."""
-    return url.set(password=None).render_as_string(hide_password=False)
+    """The URL as text, without the password and without parameters that hold one."""
+    query = {name: value for name, value in url.query.items() if "pass" not in name.lower()}
+    bare = URL.create(url.drivername, url.username, None, url.host, url.port, url.database, query)
+    return bare.render_as_string(hide_password=False)
 
 
 def _driver(url: URL) -> URL:

@@ -124,6 +124,8 @@ async function refresh() {
 
 function showBots() {
   const ids = Object.keys(bots);
+  element("selectedBotInfo").textContent =
+    selected ? `${selected} (${bots[selected]?.status || "unknown"})` : "No bot selected";
   element("botList").replaceChildren(...ids.map((id) => {
     const item = document.createElement("li");
     item.classList.toggle("selected", id === selected);
@@ -189,7 +191,6 @@ async function launch(event) {
 
 async function select(bot) {
   selected = bot;
-  element("selectedBotInfo").textContent = bot ? `${bot} (${bots[bot]?.status || "unknown"})` : "No bot selected";
   element("chatInput").disabled = element("sendButton").disabled = !bot;
   element("chatInput").placeholder = bot ? `Message to ${bot}` : "Select a bot first";
   element("chatMessages").replaceChildren();
