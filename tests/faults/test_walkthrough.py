@@ -39,7 +39,9 @@ async def test_a_healthy_target_passes_every_step_every_time(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-async def test_each_fault_turns_the_step_that_it_breaks_red_and_no_other(fault: Fault, tmp_path: Path) -> None:
+async def test_each_fault_turns_the_step_that_it_breaks_red_and_no_other(
+    fault: Fault, tmp_path: Path
+) -> None:
     with DemoProcess.start(port=0, faults=[fault.name]) as demo:
         summary = await walked(tmp_path, demo)
     told = [f"{result.id} {result.verdict} {result.summary}" for result in summary.results]
