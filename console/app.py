@@ -13,14 +13,14 @@ from textual import on
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.screen import Screen
 
 from checks.events import Listener, Notice
 from checks.model import ReviewError
 from console import messages
 from console.engine import Engine
-from console.keys import key_sections, known_ids, palette_commands, unknown_keys
+from console.keys import key_problems, key_sections, palette_commands
 from console.palette import Palette
 from console.signals import LastWord, Once
 from console.terminal import QuietApp, StandIns, Terminal, unfit
@@ -28,7 +28,7 @@ from screens.banner import banner_text
 from screens.case import cannot_write
 from screens.dialogs.asked import Asked
 from screens.dialogs.keys import Keys
-from screens.picture import Picture, followed
+from screens.picture import Picture, followed, with_evidence
 from screens.requests import (
     DecisionWanted,
     DraftChanged,
@@ -40,8 +40,6 @@ from screens.requests import (
 from screens.signoff import Signoff
 from screens.tab import TabScreen
 from screens.walkthrough import Walkthrough
-from widgets.evidence_pane import EvidencePane
-from widgets.result_list import ResultList
 
 if TYPE_CHECKING:
     from checks.review import Review
@@ -67,7 +65,12 @@ class GonogoApp(QuietApp):
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(
-                tab.TAB.digit, f"tab('{tab.TAB.mode}')", tab.TAB.title, show=False, id=f"tab-{tab.TAB.digit}"
+                tab.TAB.digit,
+                f"tab('{tab.TAB.mode}')",
+                tab.TAB.title,
+                show=False,
+                id=f"tab-{tab.TAB.digit}",
+                tooltip=f"Open {tab.TAB.title}",
             )
             for tab in TABS
         ),
@@ -78,13 +81,13 @@ class GonogoApp(QuietApp):
         Binding("question_mark", "keys", "Keys", id="help", tooltip="The keys that work here"),
         Binding("colon", "command_palette", "Commands", show=False, id="palette"),
         Binding("ctrl+p", "command_palette", "Commands", show=False, priority=True, id="palette-anywhere"),
-        Binding("ctrl+z", "suspend_process", "Suspend", show=False, id="suspend"),
+        Binding("ctrl+z", "suspend_process", "Suspend", show=False, id="suspend", tooltip="Suspend gonogo"),
         Binding("q", "leave", "Quit", id="quit", tooltip="Leave gonogo"),
         Binding("ctrl+q", "leave", "Quit", show=False, priority=True, id="quit-anywhere"),
         Binding("ctrl+c", "interrupt", "Twice: stop and quit", show=False, priority=True, id="interrupt"),
     ]
 
-    picture: reactive[Picture] = reactive(Picture(), init=False)
+    picture: var[Picture] = var(Picture(), init=False)
 
     def __init__(self, engine: Engine, *, title: str = "", encoding: str = "utf-8") -> None:
         super().__init__()
@@ -99,6 +102,9 @@ class GonogoApp(QuietApp):
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Textual's own, then the stand-ins for what the encoding lacks."""
         return [*super().get_line_filters(), *self._stand_ins]
+
+    def delay_update(self, delay: float = 0.05) -> None:
+        """Change tabs at once: there is no transition to hide for 50 ms."""
 
     def on_mount(self) -> None:
         """Show the empty tab; start the engine, whose imports are heavy, once it is painted."""
@@ -119,10 +125,10 @@ class GonogoApp(QuietApp):
     @on(messages.ReviewOpened)
     def take_checks(self, message: messages.ReviewOpened) -> None:
         """The catalogue and the profile's keys are known."""
-        unknown = unknown_keys(message.keys, known_ids((type(self), *TABS, ResultList, EvidencePane)))
-        self._keys = {name: key for name, key in message.keys.items() if name not in unknown}
+        tabs = ((tab, tab.PARTS) for tab in TABS)
+        self._keys, problems = key_problems(message.keys, type(self), tabs)
         self.set_keymap(self._keys)
-        told = tuple(Notice(sentence, is_warning=True) for sentence in unknown.values())
+        told = tuple(Notice(sentence, is_warning=True) for sentence in problems)
         self.picture = replace(
             self.picture,
             checks=message.checks,
@@ -167,7 +173,7 @@ class GonogoApp(QuietApp):
     @on(messages.EvidenceRead)
     def take_evidence(self, message: messages.EvidenceRead) -> None:
         """The evidence that the pane asked for."""
-        self.picture = replace(self.picture, evidence=message.evidence)
+        self.picture = with_evidence(self.picture, message.evidence)
 
     @on(messages.Decided)
     def take_decision(self, message: messages.Decided) -> None:
@@ -373,7 +379,7 @@ def run_console(
         try:
             app.run(mouse=mouse)
         finally:
-            last_word.is_app_gone = True
+            last_word.app_is_gone()
             engine.end("the console ended", is_urgent=True)
             engine.ended.wait(CLOSE_WITHIN_S)
             stop_rest()

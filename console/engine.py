@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 
-from checks.events import Event, Gate, Go, Listener, open_gate
+from checks.events import Event, Gate, Go, Listener, Notice, open_gate
 from checks.model import Area, Ceiling, GonogoError, Result, ReviewError
 from checks.registry import Check
+from checks.text import clean
 from console.messages import (
     Announced,
     Decided,
@@ -244,8 +245,8 @@ class Engine:
     def _told(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         problem = None if task.cancelled() else task.exception()
-        if isinstance(problem, ReviewError):
-            self._tell(Refused(str(problem)))
+        if isinstance(problem, ReviewError):  # a run that could not go on: this must not pass with a toast
+            self._tell(Announced(Notice(clean(problem), is_warning=True)))
         elif problem is not None:
             self._keep_failure(problem)
             self._end.set()

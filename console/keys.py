@@ -29,13 +29,40 @@ def known_ids(kinds: Iterable[type[DOMNode]]) -> set[str]:
     return {str(entry.id) for kind in kinds for entry in declared(kind)}
 
 
-def unknown_keys(keys: Mapping[str, str], known: set[str]) -> dict[str, Clean]:
-    """Rebindings of an id that does not exist -> the sentence that says so."""
-    return {
-        name: clean(f"[console] keys: there is no binding {name}; `?` shows the ids at the right.")
+def key_problems(
+    keys: Mapping[str, str],
+    app: type[DOMNode],
+    tabs: Iterable[tuple[type[DOMNode], tuple[type[DOMNode], ...]]],
+) -> tuple[dict[str, str], list[Clean]]:
+    """The rebindings of a profile that can be used, and a sentence for each that cannot or that takes a key twice.
+
+    `tabs` are the tabs with the widgets in them that have keys of their own.
+    """
+    tabs = tuple(tabs)
+    known = known_ids((app, *(kind for tab, parts in tabs for kind in (tab, *parts))))
+    usable = {name: key for name, key in keys.items() if name in known}
+    told = [
+        f"[console] keys: there is no binding {name}; `?` shows the ids at the right."
         for name in keys
         if name not in known
-    }
+    ]
+    for tab, parts in tabs:
+        for part in parts or (tab,):
+            told += _taken_twice(usable, (app, tab, part))
+    return usable, [clean(sentence) for sentence in dict.fromkeys(told)]
+
+
+def _taken_twice(keys: Mapping[str, str], kinds: Iterable[type[DOMNode]]) -> list[str]:
+    taken: dict[str, str] = {}
+    told: dict[str, str] = {}
+    for entry in dict.fromkeys(entry for kind in kinds for entry in declared(kind)):
+        name = str(entry.id)
+        for single in Binding.make_bindings([entry.with_key(keys.get(name, entry.key))]):
+            other = taken.setdefault(single.key, name)
+            if other != name and (name in keys or other in keys):
+                sentence = f"{other} and {name} are both bound to {single.key}; give one another key."
+                told.setdefault(single.key, f"[console] keys: {sentence}")
+    return list(told.values())
 
 
 def key_sections(app: App[Any], tab: Screen[Any], keymap: Mapping[str, str]) -> dict[str, list[Row]]:
@@ -50,17 +77,13 @@ def key_sections(app: App[Any], tab: Screen[Any], keymap: Mapping[str, str]) -> 
 
 
 def palette_commands(app: App[Any], screen: Screen[Any]) -> Iterable[SystemCommand]:
-    """What the keys do that work at this moment, as commands."""
+    """What the keys do that work at this moment, as commands; what only moves has no tooltip."""
     seen: set[str] = set()
     for node, binding, enabled, tooltip in screen.active_bindings.values():
-        if binding.id and enabled and binding.action not in seen and binding.action != "command_palette":
+        if binding.id and enabled and tooltip and binding.action not in seen:
             seen.add(binding.action)
             run: Callable[[], Any] = partial(app.run_action, binding.action, node)
-            yield SystemCommand(
-                tooltip or binding.description,
-                f"{binding.description}: key {app.get_key_display(binding)}",
-                run,
-            )
+            yield SystemCommand(tooltip, f"key {app.get_key_display(binding)}", run)
 
 
 def _rows(app: App[Any], bindings: Iterable[Binding], keymap: Mapping[str, str]) -> list[Row]:

@@ -57,8 +57,8 @@ class LastWord:
         self._terminal = terminal
         self._woken = threading.Event()
         self._received_at = 0.0
-        self.is_app_gone = False
-        """Set once the app has given the terminal back itself."""
+        self._is_app_gone = False
+        self._giving_back = threading.Lock()
         self.received = 0
         """Number of the signal; 0 without one."""
 
@@ -73,6 +73,11 @@ class LastWord:
             if not self.received:  # after a signal, a second one must not interrupt the end
                 for number, handler in before.items():
                     signal.signal(number, handler)
+
+    def app_is_gone(self) -> None:
+        """The app has given the terminal back itself; waits where that was taken out of its hands."""
+        with self._giving_back:
+            self._is_app_gone = True
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self.received:
@@ -97,6 +102,7 @@ class LastWord:
         stopping = threading.Thread(target=self._at_exit, daemon=True)
         stopping.start()
         stopping.join(max(0.05, self._received_at + LIMIT_S - time.monotonic()))
-        if self.received != signal.SIGHUP and not self.is_app_gone:
-            self._terminal.restore()
-        os._exit(128 + self.received)
+        with self._giving_back:  # kept to the end: what the app writes from here on goes nowhere
+            if self.received != signal.SIGHUP and not self._is_app_gone:
+                self._terminal.restore()
+            os._exit(128 + self.received)

@@ -116,10 +116,13 @@ class Terminal:
             tty = os.open(self._path, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
             left = LEAVE.encode()
             while left and time.monotonic() < deadline:
+                # Throwing away what nobody reads makes room, but does not wake a writer that waits for it.
                 termios.tcflush(tty, termios.TCOFLUSH)
+                termios.tcflow(tty, termios.TCOOFF)
+                termios.tcflow(tty, termios.TCOON)
                 try:
                     left = left[os.write(tty, left) :]
-                except BlockingIOError:  # Textual's writer holds the line until its last write got through
+                except BlockingIOError:  # Textual's writer holds the terminal until its write got through
                     time.sleep(0.005)
             if self._attributes is not None:
                 termios.tcsetattr(tty, termios.TCSANOW, self._attributes)

@@ -52,8 +52,8 @@ def status(picture: Picture) -> str:
             return "● stopping, cleaning up …"
         place = f"{len(progress.done)}/{len(progress.checks)}"
         if progress.waiting is not None:
-            return f"● waiting at {progress.waiting.check.id} · x stops"
-        return f"● running {progress.running or 'on'} {place} · x stops"
+            return f"● waiting at {progress.waiting.check.id}"
+        return f"● running {progress.running or 'on'} {place}"
     snapshot = picture.snapshot
     if snapshot is not None and snapshot.read_only:
         return f"READ-ONLY, held by {snapshot.holder}" if snapshot.holder else "READ-ONLY"

@@ -12,6 +12,7 @@ from widgets.outcome import look
 
 WEAKEST = (State.FAIL, State.INCONCLUSIVE, State.STALE, State.NOT_RUN, State.WAIVED, State.NA, State.PASS)
 UNDECIDED = (State.NOT_RUN, State.STALE, State.INCONCLUSIVE)
+CHOICES = (("g", Ceiling.GO), ("c", Ceiling.CONDITIONAL), ("b", Ceiling.NO_GO))
 LEFTOVERS_SHOWN = 6
 ANSWERS = {
     Ceiling.GO: "Yes, as far as it was looked at: the evidence allows GO.",
@@ -25,6 +26,33 @@ def answer_line(snapshot: Snapshot) -> Content:
     """The first line: is this system production-ready?"""
     ceiling = snapshot.judgement.ceiling
     return Content.assemble(" ", outcome(ceiling.value), f"  {ANSWERS[ceiling]}")
+
+
+def decided_line(snapshot: Snapshot) -> Content:
+    """The decision in force, in one line."""
+    decision = snapshot.decision
+    if decision is None:
+        return Content.styled(" Nothing is decided yet.", "$foreground-muted")
+    when = ago(decision.at, snapshot.at)
+    changed = " but the evidence has changed since" if is_changed_since(snapshot) else ""
+    return Content.assemble(
+        " Decided: ",
+        outcome(decision.decision.value),
+        (changed, "bold $text-warning"),
+        f" · {when} by {decision.actor}, entry {decision.seq}",
+    )
+
+
+def choices_line(snapshot: Snapshot) -> Content:
+    """The keys that decide; what the ceiling forbids is greyed and says so."""
+    from checks.signoff.policy import allows  # after the first paint
+
+    parts: list[Content] = []
+    for key, wanted in CHOICES:
+        is_allowed = allows(snapshot.judgement.ceiling, wanted)
+        text = f" {key} {wanted}" if is_allowed else f" {key} {wanted} not allowed"
+        parts.append(Content.styled(text, "bold" if is_allowed else "$foreground-muted"))
+    return Content(" ·").join(parts)
 
 
 def case_text(snapshot: Snapshot) -> Content:
@@ -51,7 +79,6 @@ def record_text(picture: Picture, snapshot: Snapshot) -> Content:
         lines += ["", heading("Notices"), *(f"- {notice.text}" for notice in picture.notices)]
     if picture.written:
         lines += ["", heading("Reports written"), *picture.written]
-    lines += ["", heading("Keys"), *_key_lines(snapshot)]
     return Content("\n").join(lines)
 
 
@@ -87,8 +114,7 @@ def receipt(picture: Picture) -> str:
     if decision is None:
         return ""
     return (
-        f" Recorded: {decision.decision} as entry {decision.seq} at {clock(decision.at)} by {decision.actor}; "
-        f"the evidence allowed {decision.ceiling} at best."
+        f" Recorded: {decision.decision} as entry {decision.seq} at {clock(decision.at)} by {decision.actor}"
     )
 
 
@@ -114,7 +140,7 @@ def _evidence_line(entry: CheckState, snapshot: Snapshot) -> Content:
     return Content.assemble(
         (f"{shown.glyph} {entry.state.value.lower():13}", shown.style),
         f"{entry.id} {entry.title}",
-        (f"  {when}", "$text-muted"),
+        (f"  {when}", "$foreground-muted"),
     )
 
 
@@ -150,16 +176,3 @@ def _leftover_lines(snapshot: Snapshot) -> list[str]:
         if earlier
         else lines
     )
-
-
-def _key_lines(snapshot: Snapshot) -> list[Content | str]:
-    """What can be decided now; what the ceiling forbids is greyed and says so."""
-    from checks.signoff.policy import allows  # after the first paint
-
-    lines: list[Content | str] = []
-    for key, wanted in (("g", Ceiling.GO), ("c", Ceiling.CONDITIONAL), ("b", Ceiling.NO_GO)):
-        if allows(snapshot.judgement.ceiling, wanted):
-            lines.append(f"{key}  decide {wanted}")
-        else:
-            lines.append(Content.styled(f"{key}  {wanted} is not allowed by the evidence", "$text-muted"))
-    return [*lines, "w  write the reports"]

@@ -10,6 +10,9 @@ from checks.fold import Decision, Snapshot
 from checks.model import Evidence, Result
 from checks.registry import Check
 
+EVIDENCE_KEPT = 64
+"""Pieces of evidence held in memory; the journal has them all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -28,6 +31,8 @@ class Progress:
     done: frozenset[str] = frozenset()
     running: str = ""
     """Id of the check that is being made; empty between two."""
+    last: str = ""
+    """Id of the check that was judged last."""
     attempt: int = 1
     since: float = 0.0
     """When it began, by the monotonic clock."""
@@ -51,7 +56,7 @@ class Picture:
     notices: tuple[Notice, ...] = ()
     """What the lead was told since the last run began."""
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
-    """The evidence asked for last, by id."""
+    """The evidence that came in or was asked for last, by id."""
     draft: str = ""
     """A justification that is written and not recorded."""
     recorded: Decision | None = None
@@ -65,6 +70,11 @@ class Picture:
         return self.progress is not None
 
     @property
+    def waiting(self) -> Waiting | None:
+        """What a stepwise run waits for; None where none waits."""
+        return self.progress.waiting if self.progress is not None else None
+
+    @property
     def is_read_only(self) -> bool:
         """Whether the review is open for writing elsewhere."""
         return self.snapshot is not None and self.snapshot.read_only
@@ -72,6 +82,12 @@ class Picture:
     def check(self, check_id: str) -> Check | None:
         """The check with this id."""
         return next((check for check in self.checks if check.id == check_id), None)
+
+
+def with_evidence(picture: Picture, evidence: Mapping[str, Evidence]) -> Picture:
+    """The picture with this evidence too; what is older than the last `EVIDENCE_KEPT` is forgotten."""
+    kept = dict(list(picture.evidence.items())[-EVIDENCE_KEPT:])
+    return replace(picture, evidence=kept | dict(evidence))
 
 
 def followed(picture: Picture, event: Event, now: float) -> Picture:
@@ -90,5 +106,7 @@ def followed(picture: Picture, event: Event, now: float) -> Picture:
     elif isinstance(event, HopCrossed):
         progress = replace(progress, hop=event.hop)
     elif isinstance(event, CheckFinished):
-        progress = replace(progress, running="", hop="", done=progress.done | {event.result.id})
+        done = progress.done | {event.result.id}
+        progress = replace(progress, running="", hop="", last=event.result.id, done=done)
+        picture = with_evidence(picture, {seen.id: seen for seen in event.evidence})
     return replace(picture, progress=progress)

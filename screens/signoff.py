@@ -10,7 +10,16 @@ from textual.containers import Container, VerticalScroll
 
 from checks.fold import Snapshot
 from checks.model import Area, Ceiling
-from screens.case import answer_line, cannot_write, case_text, receipt, record_text, refusal
+from screens.case import (
+    answer_line,
+    cannot_write,
+    case_text,
+    choices_line,
+    decided_line,
+    receipt,
+    record_text,
+    refusal,
+)
 from screens.dialogs.decision import DecisionForm
 from screens.dialogs.told import Told
 from screens.picture import Picture
@@ -27,15 +36,16 @@ class Signoff(TabScreen):
     AUTO_FOCUS = "#case"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("g", "decide('GO')", "GO", id="decide-go", tooltip="Decide GO"),
+        Binding("g", "decide('GO')", "GO", show=False, id="decide-go", tooltip="Decide GO"),
         Binding(
             "c",
             "decide('CONDITIONAL GO')",
-            "Conditional",
+            "CONDITIONAL GO",
+            show=False,
             id="decide-conditional",
             tooltip="Decide CONDITIONAL GO",
         ),
-        Binding("b", "decide('NO-GO')", "NO-GO", id="decide-no-go", tooltip="Decide NO-GO"),
+        Binding("b", "decide('NO-GO')", "NO-GO", show=False, id="decide-no-go", tooltip="Decide NO-GO"),
         Binding("w", "write", "Write reports", id="write-reports", tooltip="Write the report files"),
         Binding("j", "scroll('down')", "Down", show=False, id="case-down"),
         Binding("k", "scroll('up')", "Up", show=False, id="case-up"),
@@ -55,16 +65,20 @@ class Signoff(TabScreen):
     def compose_body(self) -> ComposeResult:
         """The answer, the receipt, the case and the record."""
         yield Line(id="answer")
+        yield Line(id="decided")
         yield Line(id="receipt")
         with VerticalScroll(id="case"), Container(id="columns"):
             yield Block(id="for-and-against")
             yield Block(id="record")
+        yield Line(id="choices")
 
     def show(self) -> None:
         """Bring the texts up to the picture."""
         snapshot = self.picture.snapshot
         if snapshot is not None:
             self.query_one("#answer", Line).say(answer_line(snapshot))
+            self.query_one("#decided", Line).say(decided_line(snapshot))
+            self.query_one("#choices", Line).say(choices_line(snapshot))
             self.query_one("#receipt", Line).say(receipt(self.picture))
             self.query_one("#for-and-against", Block).say(case_text(snapshot))
             self.query_one("#record", Block).say(record_text(self.picture, snapshot))

@@ -89,11 +89,13 @@ def _evidence(result: Result, known: Mapping[str, Evidence]) -> list[Content | s
         parts += [Content.styled(seen.title, "bold"), seen.body]
         if seen.command:
             parts.append(
-                Content.assemble(("$ ", "$text-muted"), seen.command, ("   (y copies this)", "$text-muted"))
+                Content.assemble(
+                    ("$ ", "$foreground-muted"), seen.command, ("   (y copies this)", "$foreground-muted")
+                )
             )
-        parts.append(Content.styled(f"sha256 {evidence_id}", "$text-muted"))
-        parts.append(Content.styled(f"captured {clock(seen.captured_at)} · {seen.kind}", "$text-muted"))
-    return parts or ["", Content.styled("no evidence was captured", "$text-muted")]
+        parts.append(Content.styled(f"sha256 {evidence_id}", "$foreground-muted"))
+        parts.append(Content.styled(f"captured {clock(seen.captured_at)} · {seen.kind}", "$foreground-muted"))
+    return parts or ["", Content.styled("no evidence was captured", "$foreground-muted")]
 
 
 def _labelled(label: str, text: str) -> Content:
@@ -115,7 +117,7 @@ def progress_text(picture: Picture, now: float) -> Content:
 
 def gate_line(picture: Picture) -> Content:
     """What a stepwise run waits for, with the keys that answer."""
-    waiting = picture.progress.waiting if picture.progress else None
+    waiting = picture.waiting
     if waiting is None:
         return Content()
     check, result = waiting.check, waiting.result
@@ -127,3 +129,9 @@ def gate_line(picture: Picture) -> Content:
         (f" {check.id} is {result.verdict}", "bold"),
         "   enter goes on · r tries again · s skips with a reason · x stops",
     )
+
+
+def commands(entry: CheckState | None, known: Mapping[str, Evidence]) -> list[str]:
+    """What can be pasted to ask the target the same again, in the order of the evidence."""
+    ids = entry.result.evidence if entry is not None and entry.result is not None else ()
+    return [known[name].command for name in ids if name in known and known[name].command]

@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import Binding
 from textual.screen import Screen
-from textual.widgets import Footer
+from textual.widget import Widget
 
 from checks.model import Area
 from screens.picture import Picture
 from screens.requests import RunWanted
+from widgets.key_line import KeyLine
 from widgets.line import Line
 from widgets.verdict_banner import BannerText, VerdictBanner
 
 TOO_SMALL = "gonogo needs 60x18; everything still runs"
+RUN_TAB = Binding("R", "run_tab", "Run tab", id="run-tab", tooltip="Run every check of this tab")
+"""For the tabs that have checks."""
 WIDTHS = [(0, "-tiny"), (60, "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-flat"), (18, "-low"), (40, "-high")]
 
@@ -35,12 +38,10 @@ class TabScreen(Screen[None]):
     """A tab. Subclasses declare `TAB`, `count`, `compose_body` and `show`."""
 
     TAB: ClassVar[TabName]
+    PARTS: ClassVar[tuple[type[Widget], ...]] = ()
+    """Widgets of the tab with keys of their own."""
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("R", "run_tab", "Run tab", id="run-tab", tooltip="Run every check of this tab"),
-    ]
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +68,7 @@ class TabScreen(Screen[None]):
         yield VerdictBanner()
         yield from self.compose_body()
         yield Line(id="notice")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyLine(id="key-line")
 
     def on_mount(self) -> None:
         """Show what is known already."""
@@ -84,7 +85,7 @@ class TabScreen(Screen[None]):
         self.query_one(VerdictBanner).show(self._banner)
         self.query_one("#notice", Line).say(notice(self.picture))
         self.show()
-        mood = (self.picture.is_running, self.picture.progress.waiting if self.picture.progress else None)
+        mood = (self.picture.is_running, self.picture.waiting)
         if mood != self._mood:
             self._mood = mood
             self.refresh_bindings()
@@ -96,8 +97,7 @@ class TabScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only what would do something is offered."""
         if action == "run_tab":
-            has_checks = any(check.area is self.TAB.area for check in self.picture.checks)
-            return has_checks and not self.picture.is_running
+            return not self.picture.is_running
         return super().check_action(action, parameters)
 
 

@@ -12,17 +12,18 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
 from textual.timer import Timer
-from textual.widgets import Input
 
 from checks.events import Choice, Go
 from checks.fold import CheckState
 from checks.model import Area, State
 from screens.dialogs.because import Because
+from screens.follow import Follow
 from screens.picture import Picture
 from screens.requests import EvidenceWanted, GateAnswered, RunWanted
-from screens.step_text import details, gate_line, hops, progress_text, row
-from screens.tab import TabName, TabScreen
+from screens.step_text import commands, details, gate_line, hops, progress_text, row
+from screens.tab import RUN_TAB, TabName, TabScreen
 from widgets.evidence_pane import EvidencePane
+from widgets.filter_bar import FilterBar
 from widgets.line import Line
 from widgets.result_list import ResultList
 from widgets.sequence_line import SequenceLine
@@ -32,28 +33,30 @@ class Walkthrough(TabScreen):
     """The steps in a list, the chosen one's evidence in a pane."""
 
     TAB = TabName("walkthrough", "1", "Walkthrough", Area.WALKTHROUGH)
+    PARTS = (ResultList, EvidencePane)
     AUTO_FOCUS = "#steps"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "enter", "Open", id="open", tooltip="Open the evidence, or go on where a run waits"),
+        Binding("enter", "enter", "Open", key_display="enter", id="open", tooltip="Open, or let a run go on"),
         Binding("e", "evidence", "Evidence", show=False, id="evidence"),
         Binding("escape", "back", "Back", show=False, id="back"),
         Binding("r", "run_chosen", "Run step", id="run-selected", tooltip="Run the step and what it needs"),
+        RUN_TAB,
         Binding("r", "retry", "Retry", id="retry", tooltip="Try the step again that did not pass"),
         Binding("s", "stepwise", "Stepwise", id="stepwise", tooltip="Run one step at a time and wait"),
         Binding("s", "skip", "Skip", id="skip", tooltip="Skip the step where the run waits, with a reason"),
         Binding("y", "copy", "Copy", show=False, id="copy", tooltip="Copy the evidence's command"),
-        Binding("slash", "filter", "Filter", show=False, id="filter"),
+        Binding("slash", "filter", "Filter", show=False, id="filter", tooltip="Filter the steps"),
         Binding("n", "next(1)", "Next match", show=False, id="next"),
         Binding("N", "next(-1)", "Previous match", show=False, id="previous"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self._filter = ""
         self._asked: tuple[str, ...] = ()
         self._copied = 0
         self._ticking: Timer | None = None
+        self._follow = Follow()
 
     @classmethod
     def count(cls, picture: Picture) -> tuple[str, str]:
@@ -79,21 +82,14 @@ class Walkthrough(TabScreen):
             pane = EvidencePane(id="evidence")
             pane.border_title = "Evidence"
             yield pane
-        field = Input(
-            placeholder="filter the steps; enter keeps it, esc shows all", id="filter", compact=True
-        )
-        field.cursor_blink = False
-        yield field
+        yield FilterBar("filter the steps; enter keeps it, esc shows all")
 
     def show(self) -> None:
         """Bring list, pane and path up to the picture."""
-        picture, snapshot = self.picture, self.picture.snapshot
-        progress = picture.progress
-        hop = progress.hop if progress else ""
-        port = urlsplit(snapshot.url).port if snapshot else None
-        self.query_one(SequenceLine).show(hops(port), hop, progress_text(picture, time.monotonic()))
-        self.query_one("#gate", Line).say(gate_line(picture))
+        self._show_path()
+        self.query_one("#gate", Line).say(gate_line(self.picture))
         self._show_rows()
+        self._follow_run()
         self._show_evidence()
         self._tick_while_running()
 
@@ -115,7 +111,7 @@ class Walkthrough(TabScreen):
 
     def action_enter(self) -> None:
         """Let a waiting run go on; else open the evidence."""
-        if self._is_waiting:
+        if self.picture.waiting is not None:
             self.post_message(GateAnswered(Go(Choice.GO)))
         else:
             self.action_evidence()
@@ -129,8 +125,8 @@ class Walkthrough(TabScreen):
         """Close the evidence; then forget the filter."""
         if self.has_class("-open"):
             self.remove_class("-open")
-        elif self._filter:
-            self.query_one("#filter", Input).value = ""
+        else:
+            self.query_one(FilterBar).forget()
         self.query_one(ResultList).focus()
 
     def action_run_chosen(self) -> None:
@@ -148,10 +144,9 @@ class Walkthrough(TabScreen):
 
     def action_skip(self) -> None:
         """Skip the step where the run waits, with a reason."""
-        progress = self.picture.progress
-        if progress is None or progress.waiting is None:
+        if self.picture.waiting is None:
             return
-        check = progress.waiting.check
+        check = self.picture.waiting.check
 
         def answer(because: str | None) -> None:
             if because:
@@ -162,59 +157,42 @@ class Walkthrough(TabScreen):
 
     def action_copy(self) -> None:
         """Copy the command of the evidence; again for the next piece's."""
-        entry = self._chosen()
-        seen = self.picture.evidence
-        ids = entry.result.evidence if entry and entry.result else ()
-        commands = [seen[name].command for name in ids if name in seen and seen[name].command]
-        if not commands:
+        found = commands(self._chosen(), self.picture.evidence)
+        if not found:
             self.notify("There is no command to copy here.", markup=False)
             return
-        place = self._copied % len(commands)
+        place = self._copied % len(found)
         self._copied = place + 1
-        self.app.copy_to_clipboard(commands[place])
-        more = f" {place + 1} of {len(commands)}" if len(commands) > 1 else ""
-        self.notify(
-            f"Copied command{more} to the terminal's clipboard: {commands[place][:100]}", markup=False
-        )
+        self.app.copy_to_clipboard(found[place])
+        more = f" {place + 1} of {len(found)}" if len(found) > 1 else ""
+        self.notify(f"Copied command{more} to the terminal's clipboard: {found[place][:100]}", markup=False)
 
     def action_filter(self) -> None:
         """Filter the list while typing."""
-        self.add_class("-filtering")
-        self.query_one("#filter", Input).focus()
+        self.query_one(FilterBar).begin()
 
     def action_next(self, by: int) -> None:
         """The next or previous step that matches."""
         self.query_one(ResultList).step(by)
 
-    @on(Input.Changed, "#filter")
-    def filter_rows(self, event: Input.Changed) -> None:
+    @on(FilterBar.Filtered)
+    def filter_rows(self) -> None:
         """Show the steps that hold the text."""
-        self._filter = event.value.strip().lower()
-        self.set_class(bool(self._filter), "-filtered")
         self._show_rows()
 
-    @on(Input.Submitted, "#filter")
+    @on(FilterBar.Kept)
     def keep_filter(self) -> None:
         """Back to the list, the filter kept."""
-        self.set_class(bool(self._filter), "-filtering")
         self.query_one(ResultList).focus()
-
-    def on_input_blurred(self) -> None:
-        """An empty filter is put away."""
-        self.set_class(bool(self._filter), "-filtering")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What a key does depends on whether a run is under way, and whether it waits."""
         if action in ("retry", "skip"):
-            waiting = self.picture.progress.waiting if self.picture.progress else None
+            waiting = self.picture.waiting
             return waiting is not None and (action == "skip" or waiting.result is not None)
         if action in ("stepwise", "run_chosen"):
             return not self.picture.is_running
         return super().check_action(action, parameters)
-
-    @property
-    def _is_waiting(self) -> bool:
-        return self.picture.progress is not None and self.picture.progress.waiting is not None
 
     def _steps(self) -> tuple[CheckState, ...]:
         return self.picture.snapshot.of(self.TAB.area) if self.picture.snapshot else ()
@@ -224,16 +202,13 @@ class Walkthrough(TabScreen):
         return next((entry for entry in self._steps() if entry.id == chosen), None)
 
     def _show_rows(self) -> None:
-        now = time.monotonic()
+        steps, text, now = self.query_one(ResultList), self.query_one(FilterBar).text, time.monotonic()
         rows = [row(entry, self.picture.progress, now) for entry in self._steps()]
-        total = len(rows)
-        if self._filter:
-            rows = [
-                line for line in rows if self._filter in f"{line.outcome} {line.key} {line.title}".lower()
-            ]
-        steps = self.query_one(ResultList)
-        steps.border_title = f"Steps: {len(rows)} of {total} match" if self._filter else "Steps"
-        steps.show(rows)
+        found = [line for line in rows if text in f"{line.outcome} {line.key} {line.title}".lower()]
+        title = f"Steps: {len(found)} of {len(rows)} match" if text else "Steps"
+        if steps.border_title != title:
+            steps.border_title = title
+        steps.show(found)
 
     def _show_evidence(self) -> None:
         pane, entry = self.query_one(EvidencePane), self._chosen()
@@ -246,6 +221,12 @@ class Walkthrough(TabScreen):
             self.post_message(EvidenceWanted(wanted))
         self._asked = wanted
 
+    def _follow_run(self) -> None:
+        steps = self.query_one(ResultList)
+        place = self._follow.place(self.picture.progress, self._steps(), steps.chosen, time.monotonic())
+        if place != steps.chosen:
+            steps.choose(place)
+
     def _tick_while_running(self) -> None:
         """The running step's seconds, once a second and only while one runs."""
         if self.picture.is_running and self._ticking is None:
@@ -255,10 +236,12 @@ class Walkthrough(TabScreen):
             self._ticking = None
 
     def _tick(self) -> None:
-        progress = self.picture.progress
         self._show_rows()
-        self.query_one(SequenceLine).show(
-            hops(urlsplit(self.picture.snapshot.url).port if self.picture.snapshot else None),
-            progress.hop if progress else "",
-            progress_text(self.picture, time.monotonic()),
-        )
+        self._follow_run()
+        self._show_path()
+
+    def _show_path(self) -> None:
+        progress, snapshot = self.picture.progress, self.picture.snapshot
+        port = urlsplit(snapshot.url).port if snapshot else None
+        note = progress_text(self.picture, time.monotonic())
+        self.query_one(SequenceLine).show(hops(port), progress.hop if progress else "", note)

@@ -9,7 +9,7 @@ TONES = {
     "bad": "$text-error",
     "doubt": "$text-warning",
     "busy": "$text-accent",
-    "quiet": "$text-muted",
+    "quiet": "$foreground-muted",
 }
 """Tone -> the theme's colour for it."""
 

@@ -43,7 +43,7 @@ class ResultList(ScrollView, can_focus=True):
     ResultList > .result-list--bad { color: $text-error; text-style: bold; }
     ResultList > .result-list--doubt { color: $text-warning; }
     ResultList > .result-list--busy { color: $text-accent; text-style: bold; }
-    ResultList > .result-list--quiet { color: $text-muted; }
+    ResultList > .result-list--quiet { color: $foreground-muted; }
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -60,7 +60,7 @@ class ResultList(ScrollView, can_focus=True):
         Binding("pageup", "page(-1)", "Page up", show=False, id="list-page-up"),
     ]
 
-    cursor: reactive[int] = reactive(0)
+    cursor: reactive[int] = reactive(0, repaint=False)
     """Index of the chosen row."""
 
     class Chosen(Message):

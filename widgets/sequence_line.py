@@ -15,7 +15,7 @@ class SequenceLine(Line):
         parts: list[Content] = []
         for name, label in hops:
             is_lit = name == lit
-            arrow = Content.styled("→" if parts else " ", "$text-muted")
+            arrow = Content.styled("→" if parts else " ", "$foreground-muted")
             styled = Content.styled(f"[{label}]", "bold $text-accent") if is_lit else Content(f" {label} ")
             parts += [arrow, styled]
         self.say(Content.assemble(*parts, "   ", note))

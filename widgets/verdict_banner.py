@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.widget import Widget
 
@@ -70,7 +71,9 @@ class VerdictBanner(Widget):
             f"  {text.counts}" if text.counts else "",
             " ",
         )
-        first = _spread(Content.assemble((NAME, "bold"), text.subject), verdict, width)
+        fits = len(NAME) + cell_len(text.subject) + verdict.cell_length <= width
+        subject = Content.assemble((NAME if fits else " ", "bold"), text.subject)
+        first = _spread(subject, verdict, width)
         status = Content.styled(f" {text.status} ", "bold") if text.status else Content()
         second = _spread(Content.assemble(*(part for tab in text.tabs for part in _tab(tab))), status, width)
         return first + "\n" + second

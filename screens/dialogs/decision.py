@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.widgets import Button, Input
+from textual.widgets import Button, Input, Static
 
 from checks.fold import Snapshot
 from checks.model import Ceiling
@@ -18,6 +18,8 @@ from screens.dialogs.dialog import Dialog
 from screens.requests import DraftChanged
 from screens.wording import heading, outcome
 from widgets.line import Line
+
+IN_THE_TEXT = "enter goes on to the button that records"
 
 
 class DecisionForm(Dialog[str]):
@@ -32,7 +34,7 @@ class DecisionForm(Dialog[str]):
         super().__init__(
             f"Decide {wanted.value} on {snapshot.target}",
             form_text(wanted, snapshot),
-            "enter goes on to the button, enter on it records   tab moves   esc goes back",
+            IN_THE_TEXT,
         )
         self._wanted = wanted
         self._draft = draft
@@ -51,6 +53,13 @@ class DecisionForm(Dialog[str]):
     def keep_draft(self, event: Input.Changed) -> None:
         """What is written and not recorded is asked about before gonogo is left."""
         self.post_message(DraftChanged(event.value.strip()))
+
+    def on_descendant_focus(self) -> None:
+        """Say what enter does where the focus is."""
+        is_last = self.focused is not None and self.focused.id == "record"
+        told = f"enter records {self._wanted.value}" if is_last else IN_THE_TEXT
+        told += "   tab moves   esc goes back"
+        self.query_one("#keys", Static).update(Content.styled(told, "$foreground-muted"))
 
     @on(Input.Submitted, "#because")
     def go_to_the_button(self) -> None:

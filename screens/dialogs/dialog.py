@@ -42,7 +42,7 @@ class Dialog(ModalScreen[T]):
             with VerticalScroll(id="said"):
                 yield Static(self._text, markup=False)
             yield from self.compose_fields()
-            yield Static(Content.styled(self._keys, "$text-muted"), id="keys", markup=False)
+            yield Static(Content.styled(self._keys, "$foreground-muted"), id="keys", markup=False)
 
     def compose_fields(self) -> ComposeResult:
         """What is between the text and the keys; nothing here."""

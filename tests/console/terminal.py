@@ -33,14 +33,20 @@ class Session:
     """A program on a terminal of its own, and what it has painted so far."""
 
     def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], *, columns: int = 100, rows: int = 30
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        columns: int = 100,
+        rows: int = 30,
+        encoding: str = "utf-8",
     ) -> None:
         self.raw = b""
         self.status: int | None = None
         """Exit code; minus the number of a signal that killed it."""
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.Stream(self.screen)
-        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._decode = codecs.getincrementaldecoder(encoding)("replace").decode
         self._carry = ""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
