@@ -163,4 +163,4 @@ def error_text(document: object, names: Sequence[str]) -> Clean:
 def _retry_after_s(answer: Answer) -> float | None:
     """Seconds of `Retry-After` (RFC 9110, section 10.2.3; the date form is not waited for)."""
     value = answer.headers.get("retry-after", "")
-    return float(value) if value.isdigit() else None
+    return float(value) if value.isascii() and value.isdigit() and len(value) <= 9 else None

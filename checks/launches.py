@@ -74,6 +74,8 @@ class Launches:
     async def clean_up(self, within_s: float) -> list[str]:
         """Stop what is still there within `within_s` seconds; a sentence for each bot that could not be stopped."""
         deadline = time.monotonic() + within_s
+        for bot in self.revived():
+            bot.is_stopped, bot.identity = False, self.find(bot)
         pending = [bot for bot in self.bots.values() if not bot.is_stopped]
         problems = await asyncio.gather(*(self._stop(bot, deadline) for bot in pending))
         return [problem for problem in problems if problem]
@@ -99,20 +101,31 @@ class Launches:
         return ""
 
     async def _stop_unseen(self, bot: Bot, reply: Reply, deadline: float) -> str:
-        """The end of a bot whose process was never looked at: by the controller's word, else by our own eyes."""
-        if reply.ok or is_unknown(reply):
-            self.stopped(bot, "stopped by request" if reply.ok else "the controller did not know it")
-            return ""
-        if not self._target.is_local:
+        """The end of a bot whose process was not recognized: by our own eyes where it is on this host."""
+        identity = self.find(bot)
+        if identity is not None:
+            if reply.ok:
+                await ended(self._processes, identity, deadline - KILL_AFTER_S - 1)
+            if self._processes.is_alive(identity):
+                if problem := await end_process(self._processes, identity, deadline - time.monotonic()):
+                    return f"{bot.bot_id}: {problem}"
+                self.stopped(bot, "its process was ended by gonogo")
+                return ""
+        elif not (reply.ok or is_unknown(reply) or self._target.is_local):
             return f"{bot.bot_id}: {reply.problem}"
-        identity = self._processes.identity(self._processes.find(bot.bot_id, bot.announced_at))
-        if identity is None:
-            self.stopped(bot, "no process carries its id")
-            return ""
-        if problem := await end_process(self._processes, identity, deadline - time.monotonic()):
-            return f"{bot.bot_id}: {problem}"
-        self.stopped(bot, "its process was ended by gonogo")
+        how = "the controller did not know it" if is_unknown(reply) else "no process carries its id"
+        self.stopped(bot, "stopped by request" if reply.ok else how)
         return ""
+
+    def revived(self) -> list[Bot]:
+        """Bots that were stopped and run again all the same."""
+        return [bot for bot in self.bots.values() if bot.is_stopped and self.find(bot) is not None]
+
+    def find(self, bot: Bot) -> Identity | None:
+        """A process of this host that was born since the launch and carries the bot's id on its command line."""
+        if not self._target.is_local:
+            return None
+        return self._processes.identity(self._processes.find(bot.bot_id, bot.announced_at))
 
 
 async def end_process(processes: ProcessProbe, identity: Identity, within_s: float) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +15,9 @@ import psutil
 from checks.model import Evidence, utc_now
 from checks.probe.redaction import Redactor
 from checks.text import Clean, clean, one_line
+
+START_TOLERANCE_S = 1.0
+"""The kernel's clock for process starts is not quite the clock of records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,12 @@ class Seen:
     command_line: Clean
     """Redacted; empty where it may not be read."""
     listening: bool
-    """Whether its port accepts connections."""
+    """Whether its port accepts connections, and is not seen to belong to another process."""
     evidence: Evidence
+
+
+def _carries(arguments: Iterable[str], word: str) -> bool:
+    return any(word in re.split(r"[\s=,]", part) for part in arguments)
 
 
 class ProcessProbe:
@@ -54,8 +61,11 @@ class ProcessProbe:
         at = self._clock()
         identity, command_line, state = self._process(pid)
         listening = await self.accepts(port) if port else False
+        is_own = self._owns(identity, port) if identity and port and listening else None
         who = f"pid {pid}: {state}" if pid else "pid unknown"
         what = f"port {port}: {'accepts connections' if listening else 'closed'}" if port else "port unknown"
+        if is_own is False:
+            listening, what = False, f"port {port}: belongs to another process"
         lines = [who, *([f"command line: {command_line}"] if command_line else []), what]
         evidence = Evidence(
             kind="process",
@@ -93,10 +103,31 @@ class ProcessProbe:
         for process in psutil.process_iter(["cmdline", "create_time"]):
             arguments = process.info["cmdline"] or []
             created = process.info["create_time"] or 0.0
-            # The kernel's clock for process starts ticks in hundredths of a second.
-            if created >= since_s - 1.0 and any(word in re.split(r"[\s=,]", part) for part in arguments):
+            if created >= since_s - START_TOLERANCE_S and _carries(arguments, word):
                 found.append((created, process.pid))
         return min(found)[1] if found else None
+
+    def carries(self, identity: Identity, word: str) -> bool | None:
+        """Whether the command line of that very process carries `word`; None where it may not be read."""
+        try:
+            return self.is_alive(identity) and _carries(psutil.Process(identity.pid).cmdline(), word)
+        except psutil.NoSuchProcess:
+            return False
+        except psutil.Error:
+            return None
+
+    def _owns(self, identity: Identity, port: int) -> bool | None:
+        """Whether that process, or a child of it, listens on `port`; None where that may not be seen."""
+        try:
+            process = psutil.Process(identity.pid)
+            family = [process, *process.children(recursive=True)]
+            return any(
+                connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+                for member in family
+                for connection in member.net_connections("tcp")
+            )
+        except psutil.Error:
+            return None
 
     def identity(self, pid: int | None) -> Identity | None:
         """The identity of process `pid`; None where no such process is alive."""

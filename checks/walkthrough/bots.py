@@ -201,33 +201,42 @@ async def nothing_is_left(context: Context) -> Outcome:
             Reason.BLOCKED, "Nothing was launched that could be cleaned up", expected=expected
         )
     context.hop("controller")
-    problems = await context.launches.clean_up(settings.stop_within_s)
+    seen, problems = await _revived(context)
+    problems += await context.launches.clean_up(settings.stop_within_s)
     reply, _ = await until(
         lambda: _list(context),
         lambda reply: not reply.ok or not any(_is_listed(context, reply, bot) for bot in bots),
         settings.down_within_s,
     )
-    seen = [*reply.seen]
+    seen += reply.seen
     if not reply.ok:
         return not_judged(reply.reason, f"The bots were not listed: {reply.problem}", seen, expected)
     problems += [f"{bot.bot_id} is still listed as alive" for bot in bots if _is_listed(context, reply, bot)]
     context.hop("database")
     rows, evidence = await _count_rows(context, bots)
     seen += evidence
-    left = f"{rows} rows stay under {', '.join(bot.bot_id for bot in bots)}: the target offers no way to delete them"
-    observed = (
-        f"{len(bots)} bots launched, {len(bots) - len(problems)} gone; {left if rows else 'no rows left'}"
-    )
+    rest = f"{rows} rows stay under {', '.join(bot.bot_id for bot in bots)}: the target offers no way to delete them"
+    observed = f"{len(bots)} bots launched, {len(problems)} problems; {rest if rows else 'no rows left'}"
     if problems:
         return failed(
             problems[0], observed=f"{'; '.join(problems)}; {observed}", expected=expected, evidence=seen
         )
     return passed(
-        f"All {len(bots)} launched bots are gone" + (f"; {left}" if rows else ""),
+        f"All {len(bots)} launched bots are gone" + (f"; {rest}" if rows else ""),
         observed=observed,
         expected=expected,
         evidence=seen,
     )
+
+
+async def _revived(context: Context) -> tuple[list[Evidence], list[str]]:
+    """The evidence of each bot that runs again after its stop, and a sentence for it."""
+    seen, problems = [], []
+    for bot in context.launches.revived():
+        identity = context.launches.find(bot)
+        seen.append((await context.processes.look(identity.pid if identity else None, bot.port)).evidence)
+        problems.append(f"{bot.bot_id} runs again after its stop")
+    return seen, problems
 
 
 async def _count_rows(context: Context, bots: Sequence[Bot]) -> tuple[int, list[Evidence]]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from checks.context import Context, until
 from checks.launches import Bot
 from checks.model import Evidence, Outcome, Reason, failed, inconclusive
-from checks.probe.process import Seen
+from checks.probe.process import START_TOLERANCE_S, Seen
 from checks.text import Clean
 
 SETTLE_S = 0.5
@@ -114,14 +114,22 @@ async def launch(context: Context, place: int) -> Launch:
         left_s,
     )
     elapsed_s = reply.answer.elapsed_s + waited_s
-    bot.identity = seen.identity
-    problem = _not_born(seen, bot, asked_at)
+    evidence = (*reply.seen, seen.evidence)
+    is_its = context.processes.carries(seen.identity, name) if seen.identity else False
+    if is_its is None:
+        why = f"the command line of process {bot.pid} may not be read: run gonogo as the service's account or as root"
+        return Launch(bot, inconclusive(Reason.NO_RIGHT, why, evidence=evidence), elapsed_s, evidence, seen)
+    problem = _not_born(seen, bot, asked_at) or ("" if is_its else f"process {bot.pid} is another program")
+    if is_its and not _is_older(seen, asked_at):
+        bot.identity = (
+            seen.identity
+        )  # from here on it may be ended by us: never a process that is not the bot's
     if not problem:
         await asyncio.sleep(SETTLE_S)
         seen = await context.processes.look(bot.pid, bot.port)
+        evidence = (*reply.seen, seen.evidence)
         problem = _not_born(seen, bot, asked_at)
         problem = f"it ended within {SETTLE_S:g} s of its launch" if problem else ""
-    evidence = (*reply.seen, seen.evidence)
     if problem:
         outcome = failed(
             f"{name}: the controller says it was launched, but {problem}",
@@ -136,14 +144,15 @@ async def launch(context: Context, place: int) -> Launch:
 def _not_born(seen: Seen, bot: Bot, asked_at: datetime) -> str:
     if seen.identity is None:
         return "there is no such process" if bot.pid else "no process carries its id"
-    # The kernel's clock for process starts ticks in hundredths of a second.
-    if seen.identity.created < asked_at.timestamp() - 1.0:
+    if _is_older(seen, asked_at):
         return f"process {seen.identity.pid} is older than the request"
-    if seen.command_line and bot.bot_id not in seen.command_line:
-        return f"process {seen.identity.pid} is another program"
     if bot.port and not seen.listening:
-        return f"port {bot.port} stays closed"
+        return f"port {bot.port} is not its own, or stays closed"
     return ""
+
+
+def _is_older(seen: Seen, asked_at: datetime) -> bool:
+    return seen.identity is None or seen.identity.created < asked_at.timestamp() - START_TOLERANCE_S
 
 
 def not_judged(reason: Reason, sentence: str, evidence: Iterable[Evidence], expected: str) -> Outcome:
@@ -154,4 +163,5 @@ def not_judged(reason: Reason, sentence: str, evidence: Iterable[Evidence], expe
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isdigit() and int(text) > 0 else None
+    """A process id or port number; None for whatever else a target may answer."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 10 and int(text) > 0 else None

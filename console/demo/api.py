@@ -80,6 +80,9 @@ async def launch(controller: Controller, call: Call) -> dict[str, object]:
     if "launch-hangs" in controller.faults:
         await _wait(controller.ending, HANG_S)
         raise ApiError(503, f"Failed to spawn bot process for {bot_id}")
+    if "launch-pretended" in controller.faults:
+        text = f"Bot {bot_id} is running"
+        return {"bot_id": bot_id, "bot_type": bot_type, "pid": os.getpid(), "message": text}
     bot = await controller.bots.launch(bot_id, bot_type)
     event("bot launched", bot_id=bot_id, bot_type=bot_type, pid=bot.process.pid, port=bot.port)
     if "bot-dies" in controller.faults:

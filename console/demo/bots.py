@@ -72,7 +72,7 @@ class Bots:
         self._locks = Locks()
         self._watchers: set[asyncio.Task[None]] = set()
         self._left: list[Bot] = []
-        """The fault stop-leaves-process: what is ended with the controller."""
+        """The faults stop-leaves-process and stop-revives: what is ended with the controller."""
 
     def find(self, bot_id: str) -> Bot | None:
         """The bot of that id; None for one that is not registered."""
@@ -127,6 +127,8 @@ class Bots:
                 self._left.append(bot)
             else:
                 await _end(bot)
+            if "stop-revives" in self._faults:
+                self._left.append(await _spawn(bot_id, bot.bot_type))
             if "stop-stays-listed" not in self._faults:
                 del self._bots[bot_id]
 

@@ -31,6 +31,11 @@ FAULTS: tuple[Fault, ...] = (
     Fault("any-password", "every password of a known user is accepted", ("WALK-03",)),
     Fault("launch-hangs", "a launch is not answered within 30 s, and launches nothing", ("WALK-04",)),
     Fault("bot-dies", "a bot's process ends right after its launch was answered", ("WALK-04",)),
+    Fault(
+        "launch-pretended",
+        "a launch is answered with the controller's own process, and launches nothing",
+        ("WALK-04",),
+    ),
     Fault("websocket-refused", "the WebSocket handshake is refused with a good token", ("WALK-05",)),
     Fault("task-fails", "a command over REST is answered 500 and not given to the bot", ("WALK-06",)),
     Fault(
@@ -47,6 +52,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("inside-shown", "error texts carry a stack trace", ("WALK-11",)),
     Fault("dead-bot-listed", "a bot whose process died is still listed as active", ("WALK-12",)),
     Fault("stop-leaves-process", "a stop is answered with a success, but the process lives on", ("WALK-13",)),
+    Fault("stop-revives", "a stopped bot is started again, under no name that is listed", ("WALK-14",)),
     Fault("stop-stays-listed", "a stopped bot is still listed as active", ("WALK-14",)),
 )
 

@@ -44,6 +44,7 @@ async def test_each_fault_turns_the_step_that_it_breaks_red_and_no_other(
 ) -> None:
     with DemoProcess.start(port=0, faults=[fault.name]) as demo:
         summary = await walked(tmp_path, demo)
+        assert demo.exit_code is None, "the review ended the target"
     told = [f"{result.id} {result.verdict} {result.summary}" for result in summary.results]
     assert verdicts(summary, Verdict.FAIL) == set(fault.breaks), told
 
