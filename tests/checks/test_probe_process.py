@@ -47,10 +47,18 @@ async def test_a_live_process_on_its_own_port_is_seen(probe: ProcessProbe, bot: 
     assert probe.carries(seen.identity, BOT[:-1]) is False, "a part of a word is another word"
 
 
-async def test_another_process_s_port_is_not_its_own(probe: ProcessProbe, bot: tuple[int, int]) -> None:
-    with subprocess.Popen(["sleep", "60"]) as other:
-        seen = await probe.look(other.pid, bot[1])
-        other.kill()
+@pytest.fixture
+def other() -> Iterator[int]:
+    """A process that has nothing to do with the bot."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        yield process.pid
+        process.kill()
+
+
+async def test_another_process_s_port_is_not_its_own(
+    probe: ProcessProbe, bot: tuple[int, int], other: int
+) -> None:
+    seen = await probe.look(other, bot[1])
     assert seen.identity
     assert not seen.listening
     assert "belongs to another process" in seen.evidence.title
