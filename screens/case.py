@@ -17,7 +17,7 @@ LEFTOVERS_SHOWN = 6
 ANSWERS = {
     Ceiling.GO: "Yes, as far as it was looked at: the evidence allows GO.",
     Ceiling.CONDITIONAL: "With conditions: the evidence allows CONDITIONAL GO at best.",
-    Ceiling.NOT_DECIDABLE: "Not known yet: what was looked at decides nothing.",
+    Ceiling.NOT_DECIDABLE: "Not known yet: evidence is missing, stale or inconclusive.",
     Ceiling.NO_GO: "No: the evidence allows NO-GO alone.",
 }
 

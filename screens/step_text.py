@@ -9,8 +9,9 @@ from textual.content import Content
 from checks.fold import CheckState
 from checks.model import Evidence, Result
 from checks.registry import Check
+from checks.text import duration
 from screens.picture import Picture, Progress
-from screens.wording import clock, duration, elapsed, heading, outcome
+from screens.wording import clock, elapsed, heading, outcome
 from widgets.result_list import Row
 
 HOPS = ("ui", "controller", "bot", "database")

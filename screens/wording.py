@@ -9,13 +9,6 @@ from textual.content import Content
 from widgets.outcome import look
 
 
-def duration(seconds: float) -> str:
-    """`12 ms`, `1.21 s`, `2 min 5 s`."""
-    if seconds < 1:
-        return f"{seconds * 1e3:.0f} ms"
-    return f"{seconds:.2f} s" if seconds < 100 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
-
-
 def elapsed(seconds: float) -> str:
     """Whole seconds, for what is still going on: `3 s`, `1 min 5 s`."""
     whole = int(seconds)

@@ -11,7 +11,7 @@ from textual.content import Content
 from screens.dialogs.dialog import Dialog
 from screens.wording import heading
 
-KEY_CELLS, WHAT_CELLS = 12, 42
+KEY_CELLS, WHAT_CELLS = 10, 45
 
 
 class Keys(Dialog[None]):
@@ -31,7 +31,7 @@ def keys_text(sections: Mapping[str, Iterable[tuple[str, str, str]]]) -> Content
     for title, rows in sections.items():
         lines += ["", heading(title)] if lines else [heading(title)]
         for keys, description, name in rows:
-            what = f"{description:{WHAT_CELLS}}"
+            what = f"{description:{WHAT_CELLS}} "
             lines.append(Content.assemble((f"{keys:{KEY_CELLS}}", "bold"), what, (name, "$foreground-muted")))
     lines += ["", '[console] keys = { id = "key" } in the profile binds a key anew.']
     return Content("\n").join(lines)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.text import clean, one_line
+from checks.text import clean, duration, one_line
 
 
 @given(st.text())
@@ -50,3 +50,18 @@ def test_what_acts_is_shown_as_a_picture(raw: str, shown: str) -> None:
 
 def test_a_cut_is_told() -> None:
     assert clean("abcdef", 2) == "ab … (4 more characters)"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0.0, "<1 ms"),
+        (0.0124, "12 ms"),
+        (0.9994, "999 ms"),
+        (0.9996, "1.00 s"),
+        (1.214, "1.21 s"),
+        (125, "2 min 5 s"),
+    ],
+)
+def test_a_duration_is_told_in_the_unit_that_reads_best(seconds: float, told: str) -> None:
+    assert duration(seconds) == told
