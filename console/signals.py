@@ -103,6 +103,6 @@ class LastWord:
         stopping.start()
         stopping.join(max(0.05, self._received_at + LIMIT_S - time.monotonic()))
         with self._giving_back:  # kept to the end: what the app writes from here on goes nowhere
-            if self.received != signal.SIGHUP and not self._is_app_gone:
+            if not self._is_app_gone:
                 self._terminal.restore()
             os._exit(128 + self.received)

@@ -111,6 +111,7 @@ class Terminal:
             return
         deadline = time.monotonic() + within_s
         with contextlib.suppress(OSError, termios.error):
+            termios.tcgetattr(self._input)  # fails on a terminal that hung up: nothing is left to give back
             self._silence()
             # A descriptor of its own: O_NONBLOCK on the inherited one would outlive us in the shell.
             tty = os.open(self._path, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
