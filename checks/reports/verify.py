@@ -58,6 +58,7 @@ class _Found:
     """One manifest that could be read."""
 
     name: str
+    folder: Path
     mark: str
     digest: str
     manifest: Manifest
@@ -130,7 +131,7 @@ def _read_manifest(path: Path, mark: str, findings: _Findings) -> _Found | None:
         return None
     files = [_check_file(path, mark, file, findings) for file in manifest.files]
     intact = tuple(file for file in files if file is not None)
-    return _Found(path.name, mark, hashlib.sha256(raw).hexdigest(), manifest, intact)
+    return _Found(path.name, path.parent, mark, hashlib.sha256(raw).hexdigest(), manifest, intact)
 
 
 def _check_file(manifest: Path, mark: str, file: FileRecord, findings: _Findings) -> Path | None:
@@ -279,12 +280,20 @@ def _journal_of(one: _Found, findings: _Findings) -> _JournalView | None:
         return mine
     theirs = _view(named, review, findings)
     if one.digest in theirs.written:
-        # Whoever can write to the report folder could have brought a journal of their own with it.
-        findings.wrong(
+        told = (
             f"{one.name} names the journal {named}, while the review's journal of this account, {own}, does not "
             "know these reports"
         )
+        if _was_brought_along(named, one.folder):
+            findings.wrong(told)
+        else:  # a state folder of its own, as GONOGO_STATE_DIR gives
+            findings.fine(f"note: {told}")
     return theirs
+
+
+def _was_brought_along(journal: Path, folder: Path) -> bool:
+    """Whether the journal may come from whoever can write to the report folder, and not from this account."""
+    return journal.stat().st_uid != os.getuid() or journal.resolve().is_relative_to(folder.resolve().parent)
 
 
 def _own_journal(review: str) -> Path | None:

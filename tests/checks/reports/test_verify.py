@@ -205,9 +205,12 @@ def test_a_journal_that_was_moved_with_its_state_folder_is_found(
     assert any(str(tmp_path / "elsewhere" / "reviews" / REVIEW) in line for line in verified.checked)
 
 
-def test_a_journal_that_was_brought_along_is_not_believed(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_beside", [True, False], ids=["brought along", "another state folder"])
+def test_a_journal_that_was_brought_along_is_not_believed(
+    folder: Path, tmp_path: Path, is_beside: bool
+) -> None:
     """Reports of a forged review, with a journal of their own that is consistent in itself."""
-    other = tmp_path / "forged"
+    other = (folder.parent if is_beside else tmp_path) / "forged"
     forged = Scene.begin(other / "state")
     forged.all_pass()
     forged.start()
@@ -215,8 +218,9 @@ def test_a_journal_that_was_brought_along_is_not_believed(folder: Path, tmp_path
     forged.write(other)
     forged.journal.close()
     shutil.copytree(other / ".deia" / "reports", folder, dirs_exist_ok=True)
-    problems = verify(folder).problems
-    assert any("does not know these reports" in problem for problem in problems)
+    verified = verify(folder)
+    assert any("does not know these reports" in line for line in (*verified.problems, *verified.checked))
+    assert any("does not know these reports" in problem for problem in verified.problems) is is_beside
 
 
 def test_another_review_in_the_same_folder_is_checked_with_its_own_journal(
