@@ -32,6 +32,7 @@ class Told:
     answer: str
     evidence: tuple[Evidence, ...]
     is_judged: bool = True
+    was_tried: bool = True
 
 
 @check(
@@ -70,8 +71,10 @@ async def errors_are_told(context: Context) -> Outcome:
             expected=expected,
             evidence=evidence,
         )
+    untried = [one.name for one in told if not one.was_tried]
     return passed(
-        f"All {len(told)} wrong requests were refused with a text",
+        f"All {len(told) - len(untried)} wrong requests were refused with a text"
+        + (f"; not tried: {', '.join(untried)}" if untried else ""),
         observed=observed,
         expected=expected,
         evidence=evidence,
@@ -114,7 +117,7 @@ async def _oversized_command(context: Context) -> Told:
     limit = context.target.contract.max_command_bytes
     name = "oversized command"
     if not limit:
-        return Told(name, "", "not tried: no limit is documented", ())
+        return Told(name, "", "not tried: no limit is documented", (), was_tried=False)
     text = "x" * (limit + 1)
     if limit > LARGEST_REST_BODY:
         return await _over_socket(context, name, _somebody(context), text)
@@ -164,7 +167,7 @@ async def _socket_without_token(context: Context) -> Told:
 async def _rest_without_token(context: Context) -> Told:
     name = "REST without a token"
     if context.target.contract.rest_auth != "bearer":
-        return Told(name, "", "not tried: the contract asks for no token", ())
+        return Told(name, "", "not tried: the contract asks for no token", (), was_tried=False)
     return _judged(name, await context.controller.ask("bots", with_token=False))
 
 
@@ -173,7 +176,7 @@ async def _over_socket(context: Context, name: str, to: str, text: str) -> Told:
     evidence = (talk.evidence,)
     if not talk.opened:
         why = talk.error.sentence if talk.error else ""
-        return Told(name, "", f"not tried over the socket: {why}", evidence)
+        return Told(name, "", f"not tried over the socket: {why}", evidence, was_tried=False)
     if sent is None:
         answer = refusal(context, talk.frames[0])
         if INSIDE.search(talk.frames[0].reply or ""):

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from checks import journal_schema as schema
 from checks.journal import Journal
+from checks.journal_verify import verify_file
 from checks.model import IntegrityError, Kind, ReviewError
 from tests.checks.builders import evidence, open_journal
 
@@ -28,6 +30,19 @@ while True:
     number += 1
     journal.append(Kind.RESULT, "WALK-01", {"number": number})
     print(journal.head().seq, flush=True)
+"""
+
+BEGINNER = """
+import sys
+from pathlib import Path
+from checks.journal import Journal
+from checks.model import Kind
+sys.stdin.readline()
+journal = Journal.open(Path(sys.argv[1]), review="r", actor="lead@host")
+if not journal.read_only:
+    journal.append(Kind.RESULT, "WALK-01", {})
+print("reads" if journal.read_only else "writes")
+journal.close()
 """
 
 
@@ -221,3 +236,41 @@ def test_somebody_elses_write_is_noticed_at_the_next_append(path: Path) -> None:
     with pytest.raises(IntegrityError, match="another program"):
         journal.append(Kind.RESULT, "b", {})
     journal.close()
+
+
+def test_a_journal_of_an_older_gonogo_is_brought_up_to_date(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = open_journal(path)
+    written = journal.append(Kind.RESULT, "a", {})
+    journal.close()
+    newer = (schema.SCHEMA_VERSION + 1, ("CREATE INDEX entries_actor ON entries (actor)",))
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, newer))
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", newer[0])
+    again = open_journal(path)
+    assert again.head() == (1, written.hash)
+    again.append(Kind.RESULT, "b", {})
+    assert again.verify() == []
+    again.close()
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (newer[0],)
+    connection.close()
+
+
+def test_two_that_begin_a_review_at_the_same_time_do_not_disturb_each_other(path: Path) -> None:
+    command = [sys.executable, "-c", BEGINNER, str(path)]
+    for _ in range(3):
+        beginners = [
+            subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
+            for _ in range(3)
+        ]
+        for process in beginners:
+            assert process.stdin
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        said = [process.communicate(timeout=30)[0].strip() for process in beginners]
+        assert set(said) <= {"writes", "reads"}, said
+        assert "writes" in said
+        assert verify_file(path) == []
+        for file in path.parent.iterdir():
+            file.unlink()

@@ -177,7 +177,7 @@ async def test_a_read_only_console_follows_the_other_one(monkeypatch: pytest.Mon
     ("keys", "told"),
     [
         ({"run-all": "T"}, ""),
-        ({"run-all": "r"}, "run-all and run-selected are both bound to r"),
+        ({"run-all": "y"}, "run-all and copy are both bound to y"),
         ({"decide-go": "w"}, "decide-go and write-reports are both bound to w"),
         ({"list-first": "?"}, "help and list-first are both bound to question_mark"),
         ({"stop": "ctrl+x", "run-tab": "x"}, ""),

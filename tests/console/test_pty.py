@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -63,23 +64,21 @@ def start(target: dict[str, str], environment: dict[str, str]) -> Iterator[Start
         session.__exit__()
 
 
-def processes_of(target: dict[str, str]) -> list[str]:
-    """Command lines of bots and guards that are still there."""
-    found = []
+def processes_of(target: dict[str, str], environment: dict[str, str]) -> list[str]:
+    """Bots of the target and guards of the test's reviews that are still there."""
+    found = [f"bot {pid}" for pid in children(int(target["pid"]))]
     for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
+        with contextlib.suppress(OSError):
             line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if "checks.guard" in line or ("BOT-9" in line and "console.demo" in line):
-            found.append(line)
+            if "checks.guard" in line and environment["GONOGO_STATE_DIR"] in line:
+                found.append(line)
     return found
 
 
-def until_none_is_left(target: dict[str, str], within_s: float = 5.0) -> None:
+def until_none_is_left(target: dict[str, str], environment: dict[str, str], within_s: float = 5.0) -> None:
     """Wait for the guard to have stopped what it must."""
     deadline = time.monotonic() + within_s
-    while left := processes_of(target):
+    while left := processes_of(target, environment):
         assert time.monotonic() < deadline, left
         time.sleep(0.05)
 
@@ -129,7 +128,7 @@ def test_a_signal_ends_it_with_everything_in_order(
     assert not [word for word in recorded if word.startswith("ALTERED")]
     if is_running:
         assert recorded.count("run-started") == recorded.count("run-finished") == 1
-    until_none_is_left(target)
+    until_none_is_left(target, environment)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
@@ -236,7 +235,7 @@ def test_a_line_that_is_cut_ends_it_too(
     assert session.ends(4) < WITHIN_S
     assert session.status == 129
     assert kinds(environment)[-1] == "session-closed"
-    until_none_is_left(target)
+    until_none_is_left(target, environment)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
@@ -257,7 +256,9 @@ def test_a_terminal_that_nobody_reads_cannot_hold_it_up(
     assert kinds(environment)[-1] == "session-closed"
 
 
-def test_kill_9_is_told_at_the_next_start_and_leaves_nothing(start: Start, target: dict[str, str]) -> None:
+def test_kill_9_is_told_at_the_next_start_and_leaves_nothing(
+    start: Start, target: dict[str, str], environment: dict[str, str]
+) -> None:
     session = start()
     begin_run(session)
     session.signal(signal.SIGKILL)
@@ -266,7 +267,7 @@ def test_kill_9_is_told_at_the_next_start_and_leaves_nothing(start: Start, targe
     again.until("interrupted")
     again.press("5")
     again.until("Interrupted runs")
-    until_none_is_left(target, within_s=25)
+    until_none_is_left(target, environment, within_s=25)
     again.press("q")
     again.ends(5)
     assert again.status == 0
