@@ -14,6 +14,7 @@ import struct
 import termios
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pyte
 
@@ -114,6 +115,20 @@ class Session:
                 if pid:
                     self.status = os.waitstatus_to_exitcode(status)
         return self.status is not None
+
+    def rests(self, for_s: float = 0.4, within_s: float = 10.0) -> None:
+        """Wait, without reading, until the program has used no processor time for `for_s`."""
+        began = since = time.monotonic()
+        used = self._ticks()
+        while time.monotonic() - since < for_s:
+            assert time.monotonic() - began < within_s, "it does not come to rest"
+            time.sleep(0.02)
+            if (now := self._ticks()) > used + 1:  # the input thread looks up ten times a second
+                used, since = now, time.monotonic()
+
+    def _ticks(self) -> int:
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2].split()
+        return int(fields[11]) + int(fields[12])
 
     def ends(self, within_s: float, *, is_reading: bool = True) -> float:
         """Wait for the end; returns the seconds it took."""

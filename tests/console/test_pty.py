@@ -245,7 +245,7 @@ def test_a_terminal_that_nobody_reads_cannot_hold_it_up(
     session = start(columns=200, rows=50)
     for key in "515151515151515151515151515151515151515151515151515151515151":
         session.press(key)
-    time.sleep(1.5)  # nothing is read: the terminal's buffer fills, and then the app's queue of writes
+    session.rests()  # nothing is read: the terminal's buffer is full, and then the app's queue of writes
     session.signal(number)
     assert session.ends(4, is_reading=False) < WITHIN_S + 0.3
     assert session.status == CODES[number]
@@ -261,6 +261,7 @@ def test_kill_9_is_told_at_the_next_start_and_leaves_nothing(
 ) -> None:
     session = start()
     begin_run(session)
+    assert processes_of(target, environment)
     session.signal(signal.SIGKILL)
     session.ends(2)
     again = start()
