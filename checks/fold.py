@@ -103,6 +103,15 @@ class Snapshot:
         return counts
 
 
+def cannot_write(what: str, holder: str) -> Clean:
+    """Why a read-only review takes nothing, and what to do; `holder` is who has it open for writing."""
+    if not holder:
+        return clean(f"Cannot {what}: this review was opened read-only.")
+    return clean(
+        f"Cannot {what}: this review is open for writing elsewhere ({holder}); close it there first."
+    )
+
+
 def latest(entries: Iterable[Entry], kind: Kind) -> dict[str, Entry]:
     """The last entry of `kind` for each subject."""
     return {entry.subject: entry for entry in entries if entry.kind is kind}

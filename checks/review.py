@@ -18,7 +18,16 @@ from importlib.metadata import version
 from pathlib import Path
 
 from checks.events import Gate, Listener, Notice, RunFinished, RunStarted, nobody, open_gate
-from checks.fold import Decision, Snapshot, check_states, interruptions, last_decision, latest, leftovers
+from checks.fold import (
+    Decision,
+    Snapshot,
+    cannot_write,
+    check_states,
+    interruptions,
+    last_decision,
+    latest,
+    leftovers,
+)
 from checks.journal import Journal
 from checks.model import Area, Ceiling, Entry, Evidence, IntegrityError, Kind, ReviewError, Safety, utc_now
 from checks.probe.redaction import Redactor
@@ -26,10 +35,12 @@ from checks.recovery import recover
 from checks.registry import PACKAGES, Check, catalogue, with_needs
 from checks.reports.writer import Written, write_reports
 from checks.runner import Run, RunSummary
-from checks.signoff.policy import DECIDABLE, allows, judge, shipped_policy
+from checks.signoff.policy import DECIDABLE, allows, judge, refusal, shipped_policy
 from checks.state import JOURNAL_NAME, actor, review_dir, slug
 from checks.target import Target
 from checks.text import Clean, clean, one_line
+
+MOST_BESIDE = 100
 
 
 class Review:
@@ -87,6 +98,21 @@ class Review:
             journal.close()
             raise
         return opened
+
+    @classmethod
+    def open_own(cls, target: Target, *, listener: Listener = nobody, base: Path | None = None) -> Review:
+        """Open the target's review for writing; where another gonogo has it open, one beside it: `demo-2` and so on.
+
+        Raises as `open` does.
+        """
+        name = review_id(target)
+        for number in range(1, MOST_BESIDE + 1):
+            beside = name if number == 1 else f"{name}-{number}"
+            review = cls.open(target, listener=listener, base=base, review=beside)
+            if not review.read_only:
+                return review
+            review.close()
+        raise ReviewError(f"{MOST_BESIDE} reviews named {name} are open at once; close some.")
 
     @property
     def read_only(self) -> bool:
@@ -286,8 +312,8 @@ class Review:
         judgement = snapshot.judgement
         if not allows(judgement.ceiling, wanted):
             raise ReviewError(
-                f"{wanted} is refused: the evidence allows {judgement.ceiling} at best, because "
-                f"{judgement.reasons[0]}{_more(len(judgement.reasons) - 1)}."
+                f"{refusal(wanted, judgement.ceiling)} {judgement.reasons[0]}"
+                f"{_more(len(judgement.reasons) - 1)}."
             )
         self._refuse_altered("decide")
         body = {
@@ -340,12 +366,7 @@ class Review:
 
     def _refuse_read_only(self, what: str) -> None:
         if self._journal.read_only:
-            holder = self._journal.holder
-            raise ReviewError(
-                f"Cannot {what}: this review is open for writing elsewhere ({holder}); close it there first."
-                if holder
-                else f"Cannot {what}: this review was opened read-only."
-            )
+            raise ReviewError(cannot_write(what, self._journal.holder))
 
 
 def review_id(target: Target) -> str:

@@ -17,6 +17,7 @@ from textual.reactive import var
 from textual.screen import Screen
 
 from checks.events import Listener, Notice
+from checks.fold import cannot_write
 from checks.model import ReviewError
 from console import messages
 from console.engine import Engine
@@ -25,7 +26,6 @@ from console.palette import Palette
 from console.signals import LastWord, Once
 from console.terminal import QuietApp, StandIns, Terminal, unfit
 from screens.banner import banner_text
-from screens.case import cannot_write
 from screens.dialogs.asked import Asked
 from screens.dialogs.keys import Keys
 from screens.picture import Picture, followed, with_evidence
@@ -248,7 +248,7 @@ class GonogoApp(QuietApp):
             self.tell("The review is not open yet; try again in a moment.", is_warning=True)
             return False
         if snapshot.read_only:
-            self.tell(cannot_write(what, snapshot), is_warning=True)
+            self.tell(cannot_write(what, snapshot.holder), is_warning=True)
             return False
         return True
 
@@ -355,9 +355,12 @@ def run_console(
     *,
     title: str,
     mouse: bool = False,
+    is_own: bool = False,
     at_exit: Callable[[], None] = lambda: None,
 ) -> int:
     """Show the console until it is left; returns its exit code, 128 + n after signal n.
+
+    `is_own`: nobody else reviews this very target, so where its review is taken, another is begun beside it.
 
     Raises ReviewError where the terminal will not do, what opening the target or its review raised, and the
     error that the app crashed with. `at_exit` is called last in every case.
@@ -366,7 +369,7 @@ def run_console(
     def open_review(listener: Listener) -> Review:
         from checks.review import Review  # after the first paint
 
-        return Review.open(open_target(), listener=listener)
+        return (Review.open_own if is_own else Review.open)(open_target(), listener=listener)
 
     stop_rest = Once(at_exit)
     if problem := unfit(os.environ, (sys.__stdin__, sys.__stdout__, sys.__stderr__)):

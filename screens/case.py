@@ -6,6 +6,7 @@ from textual.content import Content
 
 from checks.fold import CheckState, Snapshot
 from checks.model import Ceiling, Severity, State
+from checks.signoff.policy import refusal
 from screens.picture import Picture
 from screens.wording import ago, clock, counted, heading, outcome
 from widgets.outcome import look
@@ -92,20 +93,10 @@ def evidence_lines(snapshot: Snapshot) -> list[Content | str]:
     return [_evidence_line(entry, snapshot) for entry in sorted(snapshot.checks, key=_weakness)]
 
 
-def refusal(wanted: Ceiling, snapshot: Snapshot) -> str:
+def refused(wanted: Ceiling, snapshot: Snapshot) -> str:
     """Why a decision above the ceiling is refused, in a sentence and all reasons."""
     judgement = snapshot.judgement
-    first = f"{wanted} is refused: the evidence allows {judgement.ceiling} at best, because"
-    return "\n".join([first, *(f"- {reason}" for reason in judgement.reasons)])
-
-
-def cannot_write(what: str, snapshot: Snapshot) -> str:
-    """Why a read-only review takes nothing, and what to do."""
-    if not snapshot.holder:
-        return f"Cannot {what}: this review was opened read-only."
-    return (
-        f"Cannot {what}: this review is open for writing elsewhere ({snapshot.holder}); close it there first."
-    )
+    return "\n".join([refusal(wanted, judgement.ceiling), *(f"- {reason}" for reason in judgement.reasons)])
 
 
 def receipt(picture: Picture) -> str:

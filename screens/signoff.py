@@ -8,17 +8,16 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
 
-from checks.fold import Snapshot
+from checks.fold import Snapshot, cannot_write
 from checks.model import Area, Ceiling
 from screens.case import (
     answer_line,
-    cannot_write,
     case_text,
     choices_line,
     decided_line,
     receipt,
     record_text,
-    refusal,
+    refused,
 )
 from screens.dialogs.decision import DecisionForm
 from screens.dialogs.told import Told
@@ -91,13 +90,13 @@ class Signoff(TabScreen):
         if snapshot is None or not self.picture.is_ready:
             self.notify("The review is not open yet; try again in a moment.", markup=False)
         elif snapshot.read_only:
-            self.app.push_screen(Told(f"{wanted} is not recorded", cannot_write("decide", snapshot)))
+            self.app.push_screen(Told(f"{wanted} is not recorded", cannot_write("decide", snapshot.holder)))
         elif self.picture.is_running:
             self.app.push_screen(
                 Told(f"{wanted} is not recorded", "A run is under way; decide when it has ended.")
             )
         elif not allows(snapshot.judgement.ceiling, wanted):
-            self.app.push_screen(Told(f"{wanted} is refused", refusal(wanted, snapshot)))
+            self.app.push_screen(Told(f"{wanted} is refused", refused(wanted, snapshot)))
         else:
             self._open_form(wanted, snapshot)
 

@@ -88,6 +88,11 @@ def allows(ceiling: Ceiling, wanted: Ceiling) -> bool:
     return wanted in DECIDABLE and ORDER.index(wanted) <= ORDER.index(ceiling)
 
 
+def refusal(wanted: Ceiling, ceiling: Ceiling) -> Clean:
+    """The beginning of the sentence that refuses `wanted`; the reasons follow."""
+    return clean(f"{wanted} is refused: the evidence allows {ceiling} at best, because")
+
+
 def _sentence(entry: CheckState) -> Clean:
     detail = f": {entry.result.summary}" if entry.result and entry.state is not State.STALE else ""
     return clean(f"{entry.id} {entry.title} ({entry.severity.value}) is {entry.state.value}{detail}")

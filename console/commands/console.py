@@ -41,6 +41,6 @@ def open_console_on_demo(
         return load_target(demo.profile)
 
     try:
-        return run_console(open_target, title="demo", mouse=mouse, at_exit=demo.stop)
+        return run_console(open_target, title="demo", mouse=mouse, is_own=True, at_exit=demo.stop)
     finally:
         demo.stop()

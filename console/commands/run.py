@@ -17,7 +17,7 @@ from checks.model import Area, GonogoError, Result, ReviewError, Verdict
 from checks.profile.read import load_target
 from checks.reports.junit import junit
 from checks.reports.run_json import run_document
-from checks.review import Review, review_id
+from checks.review import Review
 from checks.runner import RunSummary
 from checks.target import Target
 from console.commands.progress import Reporter, reporter_for
@@ -66,7 +66,7 @@ def run(
     reporter = reporter_for(to_stderr=json_file == "-")
     with ExitStack() as stack:
         target = _demo_target(stack, faults) if on_demo else target_to_run(profile)
-        review = _open(target, reporter, is_demo=on_demo)
+        review = (Review.open_own if on_demo else Review.open)(target, listener=reporter)
         stack.callback(review.close)
         summary, signal_number = asyncio.run(
             _run(review, tuple(map(Area, areas)), quick=quick, reporter=reporter)
@@ -91,17 +91,6 @@ def _demo_target(stack: ExitStack, faults: Sequence[str]) -> Target:
     except DemoError as problem:
         raise ReviewError(str(problem)) from problem
     return load_target(demo.profile, os.environ)
-
-
-def _open(target: Target, reporter: Reporter, *, is_demo: bool) -> Review:
-    """The target's review; a second demo at the same time gets a review of its own, `demo-2` and so on."""
-    name = review_id(target)
-    for attempt in range(1, 100):
-        review = Review.open(target, listener=reporter, review=name if attempt == 1 else f"{name}-{attempt}")
-        if not review.read_only or not is_demo:
-            return review
-        review.close()
-    raise ReviewError("A hundred demo reviews are open at once; close some.")
 
 
 async def _run(

@@ -127,3 +127,12 @@ def test_two_at_once_do_not_disturb_each_other(gonogo: Gonogo, demo: DemoProcess
         assert f"pid {first.pid}" in second.err
         assert first.wait(30) == 0
     assert verify_file(next(gonogo.state.glob("reviews/*/journal.db"))) == []
+
+
+def test_two_demos_at_once_have_a_review_each(gonogo: Gonogo) -> None:
+    with gonogo.start("run", "walkthrough", "--demo") as first:
+        lines_until(first, "WALK-01")
+        second = gonogo("run", "walkthrough", "--demo")
+        assert second.code == 0, second.out
+        assert first.wait(30) == 0
+    assert {path.parent.name for path in gonogo.state.glob("reviews/*/journal.db")} == {"demo", "demo-2"}

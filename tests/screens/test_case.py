@@ -8,7 +8,7 @@ from datetime import timedelta
 from checks.fold import CheckState, Decision, Judgement, Leftover, Snapshot
 from checks.model import Area, Ceiling, Severity, State, Verdict
 from checks.text import clean
-from screens.case import case_text, choices_line, decided_line, is_changed_since, record_text, refusal
+from screens.case import case_text, choices_line, decided_line, is_changed_since, record_text, refused
 from screens.picture import Picture
 from screens.wording import ago, counted, elapsed
 from tests.checks.builders import NOON, result
@@ -71,7 +71,7 @@ def test_what_the_ceiling_forbids_says_so() -> None:
         "b NO-GO",
     ]
     assert "not allowed" not in choices_line(snapshot(ceiling=Ceiling.GO)).plain
-    told = refusal(Ceiling.GO, snapshot())
+    told = refused(Ceiling.GO, snapshot())
     assert told.startswith("GO is refused: the evidence allows NO-GO at best")
     assert "the first reason" in told
     assert "the second reason" in told
