@@ -16,7 +16,7 @@ from checks.guard import Guard
 from checks.launches import Launches, Recorder
 from checks.probe.http import HttpProbe
 from checks.probe.process import ProcessProbe
-from checks.probe.redaction import Redactor
+from checks.probe.redaction import Redactor, url_secrets
 from checks.probe.sql import SqlProbe
 from checks.probe.websocket import WebSocketProbe
 from checks.target import Target
@@ -36,6 +36,7 @@ class Context:
         nonce: str,
         http: HttpProbe,
         controller: Controller,
+        redactor: Redactor,
         sql: SqlProbe,
         processes: ProcessProbe,
         launches: Launches,
@@ -47,6 +48,7 @@ class Context:
         self.nonce = nonce
         self.http = http
         self.controller = controller
+        self.redactor = redactor
         self.sql = sql
         self.processes = processes
         self.launches = launches
@@ -66,6 +68,12 @@ class Context:
         self._announce(HopCrossed(name))
 
 
+def redactor_for(target: Target) -> Redactor:
+    """Knows every secret that gonogo holds for `target`."""
+    secrets = target.credentials
+    return Redactor([secrets.password, secrets.token, *url_secrets(target.database_url)])
+
+
 @asynccontextmanager
 async def opened(
     target: Target,
@@ -78,8 +86,7 @@ async def opened(
     clock: Callable[[], datetime],
 ) -> AsyncIterator[tuple[Context, Guard]]:
     """A context with live probes; `record` appends to the journal, `announce` tells the screen."""
-    secrets = target.credentials
-    redactor = Redactor([secrets.password, secrets.token])
+    redactor = redactor_for(target)
     ca_file = target.profile.target.ca_file
     guard = Guard(guard_file, run)
     sql = SqlProbe(target.database_url, target.contract.table, target.contract.columns, redactor, clock=clock)
@@ -96,6 +103,7 @@ async def opened(
                     nonce=nonce,
                     http=http,
                     controller=controller,
+                    redactor=redactor,
                     sql=sql,
                     processes=processes,
                     launches=launches,

@@ -120,9 +120,17 @@ class Controller:
             path = path.partition("?")[0]
         return await self._sockets.converse(fill_path(path, {"token": token}), frames, within_s=within_s)
 
+    def error_text(self, document: object) -> Clean:
+        """The error text of a JSON answer, without secrets; empty where it holds none."""
+        return one_line(self._redactor.redact(error_text(document, self._target.contract.error)))
+
+    def quote(self, text: object, limit: int) -> Clean:
+        """What the target said, without secrets, as one line for a sentence."""
+        return one_line(self._redactor.redact(str(text)), limit)
+
     def _judge(self, operation: Operation, answer: Answer, seen: tuple[Evidence, ...]) -> Reply:
         document = answer.json()
-        told = error_text(document, self._target.contract.error)
+        told = self.error_text(document)
         problem, reason = self._problem(operation, answer, document, told)
         fields = {ours: pick(document, theirs) for ours, theirs in operation.reply.items()}
         found = {name: value for name, value in fields.items() if value is not None}
@@ -135,7 +143,9 @@ class Controller:
         if answer.error:
             return answer.error.sentence, answer.error.reason
         if answer.status == 429:
-            return clean(f"the rate limiter refused it (429){said}"), Reason.THROTTLED
+            wait_s = _retry_after_s(answer)
+            again = f", and asks to wait {wait_s:.0f} s" if wait_s else ""
+            return clean(f"the rate limiter refused it (429){again}{said}"), Reason.THROTTLED
         if answer.status is None or not 200 <= answer.status < 300:
             return clean(f"it answered {answer.status}{said}"), Reason.REFUSED
         if not operation.reply and not isinstance(document, dict):
@@ -150,14 +160,14 @@ class Controller:
         return Clean(""), Reason.MET
 
 
-def error_text(document: object, names: Sequence[str]) -> Clean:
-    """The error text of a JSON answer: the first of the fields `names` that holds any."""
+def error_text(document: object, names: Sequence[str]) -> str:
+    """The error text of a JSON answer as it came: the first of the fields `names` that holds any."""
     if isinstance(document, dict):
         for name in names:
             value = document.get(name)
             if value:
-                return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-    return Clean("")
+                return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return ""
 
 
 def _retry_after_s(answer: Answer) -> float | None:

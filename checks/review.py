@@ -17,6 +17,7 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from checks.context import redactor_for
 from checks.events import Gate, Listener, Notice, RunFinished, RunStarted, nobody, open_gate
 from checks.fold import (
     Decision,
@@ -30,7 +31,6 @@ from checks.fold import (
 )
 from checks.journal import Journal
 from checks.model import Area, Ceiling, Entry, Evidence, IntegrityError, Kind, ReviewError, Safety, utc_now
-from checks.probe.redaction import Redactor
 from checks.recovery import recover
 from checks.registry import PACKAGES, Check, catalogue, with_needs
 from checks.reports.writer import Written, write_reports
@@ -67,8 +67,7 @@ class Review:
         self._ended = asyncio.Event()
         self._folded: tuple[Entry, ...] = ()
         self._folding = threading.Lock()
-        private = target.credentials
-        self._redactor = Redactor([private.password, private.token])
+        self._redactor = redactor_for(target)
 
     @classmethod
     def open(
@@ -204,7 +203,8 @@ class Review:
     async def recover(self) -> None:
         """Stop what an interrupted run left behind and give that run an end; announces what was done."""
         if self._journal.read_only:
-            told = f"This review is open elsewhere ({self._journal.holder}); it is shown read-only here"
+            holder = self._journal.holder or "by a gonogo that is just starting or ending"
+            told = f"This review is open elsewhere ({holder}); it is shown read-only here"
             self._listener(Notice(clean(told), is_warning=True))
             return
         await recover(

@@ -6,7 +6,7 @@ import asyncio
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +26,7 @@ from checks.model import (
     Verdict,
     inconclusive,
 )
+from checks.probe.redaction import Redactor
 from checks.registry import Check
 from checks.target import Target
 from checks.text import Clean, clean
@@ -80,6 +81,7 @@ class Run:
     _running: asyncio.Task[None] | None = None
     _is_ending: bool = False
     _unrecorded: ReviewError | None = None
+    _redactor: Redactor = field(default_factory=Redactor)
 
     async def go(self) -> RunSummary:
         """Judge every check. Raises ReviewError when the journal can no longer be written."""
@@ -92,6 +94,7 @@ class Run:
             announce=self.announce,
             clock=self.clock,
         ) as (context, guard):
+            self._redactor = context.redactor
             self._running = asyncio.create_task(self._judge_all(context))
             try:
                 if self.stop_wish.why:
@@ -166,6 +169,8 @@ class Run:
     def _finish(
         self, check: Check, outcome: Outcome, started_at: datetime, duration_s: float, attempt: int
     ) -> Result:
+        # The last net: whatever a sentence quotes of the target or of a library, no secret passes here.
+        outcome = _redacted(outcome, self._redactor)
         result = Result(
             id=check.id,
             title=check.title,
@@ -216,7 +221,8 @@ class Run:
         within_s = URGENT_CLEAN_UP_S if urgent else self.target.profile.walkthrough.stop_within_s
         problems = await context.launches.clean_up(within_s)
         for problem in problems:
-            self.announce(Notice(clean(f"Not cleaned up: {problem}."), is_warning=True))
+            told = self._redactor.redact(f"Not cleaned up: {problem}.")
+            self.announce(Notice(clean(told), is_warning=True))
         if context.launches.bots:
             bots = await _left_rows(context, count=not urgent)
             if bots:
@@ -225,6 +231,22 @@ class Run:
             guard.release()
         else:
             await asyncio.to_thread(guard.dismiss, 0.5 if urgent else 3.0)
+
+
+def _redacted(outcome: Outcome, redactor: Redactor) -> Outcome:
+    def safe(text: str) -> Clean:
+        return clean(redactor.redact(text))
+
+    return replace(
+        outcome,
+        summary=safe(outcome.summary),
+        observed=safe(outcome.observed),
+        expected=safe(outcome.expected),
+        evidence=tuple(
+            replace(seen, title=safe(seen.title), body=safe(seen.body), command=safe(seen.command))
+            for seen in outcome.evidence
+        ),
+    )
 
 
 async def _outcome(check: Check, context: Context) -> Outcome:

@@ -6,9 +6,11 @@ numbers, the contract's defaults and the discovery on the live host are in `chec
 
 from __future__ import annotations
 
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -93,6 +95,8 @@ class DatabaseSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """SQLAlchemy URL without a password, or a path to a SQLite file."""
     url_env: str = "GONOGO_DATABASE_URL"
     """Variable that holds the URL where it carries a password."""
+    time_zone: str = ""
+    """Zone (such as UTC or Europe/Berlin) of stored times that name none; empty: that of this host."""
     table: str = ""
     """Table of the messages, where it is not the contract's; `schema.table` is allowed."""
     columns: dict[str, str] = {}
@@ -179,6 +183,13 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """[contract]: replaces single values of the built-in contract (`rest_auth`, `max_command_bytes`, ...)."""
     operations: dict[str, dict[str, object]] = {}
     """[operations.NAME]: replaces single values of the contract's operation NAME."""
+
+
+def zone_of(name: str) -> tzinfo | None:
+    """The time zone of that name; None for no name. Raises ValueError, OSError or ZoneInfoNotFoundError."""
+    if name == "UTC":  # known even to a host without the time zone database
+        return UTC
+    return ZoneInfo(name) if name else None
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):

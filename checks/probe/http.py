@@ -139,6 +139,7 @@ class HttpProbe:
         started_at, began = self._clock(), time.monotonic()
         status, seen, body, error = await self._exchange(method, url, sent, content, within_s)
         elapsed_s = time.monotonic() - began
+        error = redacted(error, self._redactor)
         evidence = self._evidence(
             method, url, sent, content, status, seen, body, error, elapsed_s, started_at
         )
@@ -211,6 +212,11 @@ class HttpProbe:
             command=clean(_curl(method, redact(url), "authorization" in headers, asked)),
             captured_at=at,
         )
+
+
+def redacted(error: TransportError | None, redactor: Redactor) -> TransportError | None:
+    """The error without secrets: libraries quote what was sent and received."""
+    return error and TransportError(error.reason, clean(redactor.redact(error.sentence)))
 
 
 def _curl(method: str, url: str, with_token: bool, body: str) -> str:

@@ -10,7 +10,7 @@ import base64
 import json
 import re
 from collections.abc import Iterable
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 MASK = "***"
 SHORTEST = 4
@@ -66,7 +66,18 @@ class Redactor:
         return text
 
 
+def url_secrets(url: str) -> list[str]:
+    """What may be a password in a URL; with an unescaped `@` in it, each part that a parser may take for another."""
+    _, _, rest = url.partition("://")
+    authority, at, _ = rest.rpartition("@")
+    _, colon, password = authority.partition(":")
+    if not (at and colon):
+        return []
+    return [password, unquote(password), *password.split("@")]
+
+
 def _spellings(secret: str) -> Iterable[str]:
+    secret = secret.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
     yield secret
     yield quote(secret, safe="")
     yield quote(secret)

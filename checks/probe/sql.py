@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -97,11 +97,11 @@ class SqlProbe:
             text = str(query.compile(engine, compile_kwargs={"literal_binds": True}))
             with engine.connect() as connection:
                 rows = tuple(
-                    Row(line.id, line.bot_id, line.role, line.text, line.time)
+                    Row(line.id, _text(line.bot_id), _text(line.role), _text(line.text), line.time)
                     for line in connection.execute(query)
                 )
         except _NoSourceError as problem:
-            error = TransportError(Reason.NO_SOURCE, clean(problem))
+            error = TransportError(Reason.NO_SOURCE, clean(self._redactor.redact(str(problem))))
         except (SQLAlchemyError, ImportError) as problem:
             cause = getattr(problem, "orig", None) or problem
             what = self._redactor.redact(str(cause))
@@ -144,17 +144,26 @@ class SqlProbe:
         )
 
 
-def parse_time(value: object) -> datetime | None:
-    """A stored time as an aware UTC datetime. Without a zone it is taken as this host's local time, which is what
-    the observed contract writes; None where it cannot be read."""
+def parse_time(value: object, zone: tzinfo | None = None) -> datetime | None:
+    """A stored time as an aware UTC datetime; None where it cannot be read.
+
+    Without a zone of its own it is taken to be in `zone`, or where that is None in this host's local time, which is
+    what the observed contract writes.
+    """
     if isinstance(value, (int, float)):
-        return datetime.fromtimestamp(value, UTC)
+        try:
+            return datetime.fromtimestamp(value, UTC)
+        except (OverflowError, ValueError, OSError):
+            return None
     if not isinstance(value, datetime):
         try:
             value = datetime.fromisoformat(str(value))
         except ValueError:
             return None
-    return value.astimezone(UTC)
+    try:
+        return (value if value.tzinfo or zone is None else value.replace(tzinfo=zone)).astimezone(UTC)
+    except (OverflowError, ValueError):
+        return None
 
 
 class _NoSourceError(Exception):
@@ -179,6 +188,11 @@ def _read_only(url: URL) -> Engine:
     raise _NoSourceError(
         f"[database] url names {one_line(url.get_backend_name(), 30)}: this version reads sqlite and postgresql"
     )
+
+
+def _text(cell: object) -> str:
+    """A cell as text; a target may store bytes."""
+    return cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell)
 
 
 def _masked(url: str) -> str:

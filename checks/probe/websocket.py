@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from checks.model import Evidence, Reason, utc_now
-from checks.probe.http import REDACTED_BYTES, TransportError
+from checks.probe.http import REDACTED_BYTES, TransportError, redacted
 from checks.probe.redaction import Redactor
 from checks.text import clean, one_line
 
@@ -58,6 +58,14 @@ class Conversation:
     evidence: Evidence
 
 
+class _Connect(connect):
+    """A connection that follows no redirect: it would take the token elsewhere."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """The refusal itself."""
+        return exc
+
+
 class WebSocketProbe:
     """Talks to one WebSocket endpoint per call; one answer is awaited for each frame before the next is sent."""
 
@@ -86,7 +94,7 @@ class WebSocketProbe:
         opened, error = False, None
         try:
             async with asyncio.timeout(within_s):
-                socket = await connect(
+                socket = await _Connect(
                     url,
                     ssl=ssl.create_default_context(cafile=self._ca_file or None) if self._is_secure else None,
                     proxy=None,
@@ -113,6 +121,7 @@ class WebSocketProbe:
             finally:
                 await socket.close()
             close_code = socket.close_code
+        error = redacted(error, self._redactor)
         evidence = self._evidence(url, at, time.monotonic() - began, opened, error, done, close_code)
         return Conversation(opened, status, close_code, tuple(done), error, evidence)
 
@@ -129,7 +138,7 @@ class WebSocketProbe:
             error = TransportError(Reason.TIMEOUT, clean(f"no answer within {within_s:g} s"))
         except ConnectionClosed as problem:
             error = TransportError(Reason.REFUSED, one_line(f"the socket was closed: {problem}"))
-        return Frame(text, at, reply, time.monotonic() - began, error)
+        return Frame(text, at, reply, time.monotonic() - began, redacted(error, self._redactor))
 
     def _evidence(
         self,

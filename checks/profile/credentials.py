@@ -19,7 +19,18 @@ _KEY = ("credentials", "file")
 
 
 def read_credentials(section: CredentialsSection, variables: Mapping[str, str]) -> Credentials:
-    """The credentials among `variables`, by the names that the profile gives; empty where there are none."""
+    """The credentials among `variables`, by the names that the profile gives; empty where there are none.
+
+    Raises ProfileError for one that no request can carry.
+    """
+    for name in (section.username_env, section.password_env, section.token_env):
+        if any(
+            char < " " or char == "\x7f" or "\ud800" <= char <= "\udfff" for char in variables.get(name, "")
+        ):
+            raise ProfileError(
+                f"{name} holds a control character, such as the end of a line (its value is not shown): "
+                "set it again without."
+            )
     return Credentials(
         username=variables.get(section.username_env, ""),
         password=variables.get(section.password_env, ""),

@@ -8,11 +8,12 @@ import re
 import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfoNotFoundError
 
 import msgspec
 
 from checks.profile.source import Source
-from checks.target import Profile
+from checks.target import Profile, zone_of
 from checks.text import one_line
 
 SHORTEST_S, LONGEST_S = 0.05, 3600.0
@@ -28,6 +29,7 @@ def check_profile(profile: Profile, source: Source) -> None:
     _check_hosts(profile, source)
     _check_ca_file(profile, source)
     _check_variables(profile, source)
+    _check_zone(profile, source)
     _check_process(profile, source)
     _check_limits(profile, source)
     _check_texts(profile, source)
@@ -105,6 +107,16 @@ def _check_variables(profile: Profile, source: Source) -> None:
                 key,
                 "is not the name of an environment variable: give its name (letters, digits, _), not its value",
             )
+
+
+def _check_zone(profile: Profile, source: Source) -> None:
+    try:
+        zone_of(profile.database.time_zone)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise source.error(
+            ("database", "time_zone"),
+            "is no time zone of this host: give a name such as UTC or Europe/Berlin",
+        ) from None
 
 
 def _check_process(profile: Profile, source: Source) -> None:

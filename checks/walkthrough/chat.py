@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from checks.context import Context
-from checks.controller import error_text
 from checks.launches import Bot
 from checks.model import Area, Evidence, Outcome, Reason, Safety, Severity, failed, inconclusive, passed
 from checks.probe.websocket import Conversation, Frame
@@ -36,6 +35,7 @@ async def command_over_socket(context: Context) -> Outcome:
     context.hop("controller")
     bot = _bot(walk)
     text = command(context, PLACES[SOCKET])
+    walk.attempts += 1
     talk, (sent,) = await ask_over_socket(context, [(bot.bot_id, text)])
     expected = "the socket opens and takes the command"
     if not talk.opened or sent is None:
@@ -75,6 +75,7 @@ async def command_over_rest(context: Context) -> Outcome:
     walk = context.state(Walk)
     context.hop("controller")
     bot = _bot(walk)
+    walk.attempts += 1
     sent, reason = await ask_over_rest(context, bot.bot_id, command(context, PLACES[REST]))
     expected = "a success within the reply limit"
     if sent.problem:
@@ -156,7 +157,7 @@ def wrong_reply(sent: Sent, limit_s: float, echo: bool, own: str, foreign: Seque
     if crossed := next((other for other in foreign if other in reply), ""):
         return f"the reply answers another command (“{crossed}”)"
     if echo and own not in reply:
-        return f"the reply does not repeat the marked text: “{one_line(reply, 60)}”"
+        return "the reply does not repeat the marked text"
     return ""
 
 
@@ -199,16 +200,16 @@ def _sent_over_socket(
     problem = frame.error.sentence if frame.error else Clean("")
     success = context.target.contract.success
     if not problem and isinstance(document, dict) and success and document.get(success, True) is not True:
-        problem = clean(f"it says {success}: false: {one_line(reply, 120)}")
+        problem = clean(f"it says {success}: false: {context.controller.quote(reply, 120)}")
     if not problem and reply is None:
-        problem = clean(f"the answer carries no text: {one_line(frame.reply or '', 120)}")
+        problem = clean(f"the answer carries no text: {context.controller.quote(frame.reply or '', 120)}")
     return Sent(
         SOCKET,
         bot_id,
         text,
         frame.sent_at,
         None if problem else str(reply),
-        str(pick(document, names["bot_id"]) or "") if "bot_id" in names else "",
+        context.controller.quote(pick(document, names["bot_id"]) or "", 80) if "bot_id" in names else "",
         frame.elapsed_s,
         problem,
         (talk.evidence,),
@@ -222,7 +223,7 @@ def refusal(context: Context, frame: Frame) -> Clean:
     operation = context.controller.operation("ws_send")
     document = frame.json()
     if isinstance(document, dict) and pick(document, operation.reply.get("kind", "type")) == "error":
-        return error_text(document, context.target.contract.error) or clean("an error without a text")
+        return context.controller.error_text(document) or clean("an error without a text")
     return Clean("")
 
 
@@ -236,7 +237,7 @@ async def ask_over_rest(context: Context, bot_id: str, text: str) -> tuple[Sent,
         text,
         reply.answer.started_at,
         reply.field("text") if reply.ok else None,
-        reply.field("bot_id"),
+        context.controller.quote(reply.field("bot_id"), 80),
         reply.answer.elapsed_s,
         reply.problem,
         reply.seen,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from html.parser import HTMLParser
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from checks.context import Context
 from checks.controller import Reply
 from checks.model import Area, Outcome, Reason, Safety, Severity, failed, inconclusive, passed
 from checks.registry import check
-from checks.text import duration
+from checks.text import Clean, duration
 from checks.walkthrough.walk import not_judged
 
 HEALTHY = frozenset({"ok", "healthy", "up", "pass", "ready", "true"})
@@ -33,6 +33,10 @@ async def controller_is_healthy(context: Context) -> Outcome:
     context.hop("controller")
     reply = await context.controller.ask("health", with_token=False)
     expected = "a 2xx answer in JSON with a status such as ok"
+    if reply.reason is Reason.THROTTLED:
+        return not_judged(
+            reply.reason, f"The controller was not asked: {reply.problem}", reply.seen, expected
+        )
     if not reply.ok:
         return failed(
             f"The controller is not healthy: {reply.problem}",
@@ -94,7 +98,10 @@ async def page_is_served(context: Context) -> Outcome:
     for path in assets:
         answer = await context.http.ask("GET", path, within_s=context.target.profile.walkthrough.timeout_s)
         seen.append(answer.evidence)
-        if answer.error or answer.status != 200 or not answer.body:
+        is_page = (
+            answer.media_type == "text/html"
+        )  # what a catch-all route answers for a file that is not there
+        if answer.error or answer.status != 200 or not answer.body or is_page:
             missing.append(path)
     observed = f"{len(reply.answer.body)} bytes of HTML, {len(assets) - len(missing)} of {len(assets)} parts"
     if missing:
@@ -160,7 +167,14 @@ async def user_signs_in(context: Context) -> Outcome:
             evidence=seen,
         )
     context.controller.learn_token(token)
-    if control.reason not in (Reason.REFUSED, Reason.PROTOCOL):
+    if control.answer.status is not None and control.answer.status >= 500:
+        return failed(
+            f"A wrong password was answered as a fault of the server ({control.answer.status})",
+            observed=control.problem,
+            expected=expected,
+            evidence=seen,
+        )
+    if control.reason is not Reason.REFUSED or control.answer.status in (404, 405):
         return inconclusive(
             Reason.CONTROL,
             f"The sign-in works, but whether a wrong password is refused could not be seen: {control.problem}",
@@ -180,12 +194,33 @@ async def _sign_in(context: Context, username: str, password: str) -> Reply:
 
 
 async def _token_is_accepted(context: Context) -> Outcome:
-    reply = await context.controller.ask("bots")
-    expected = "the token of the environment is accepted"
-    if not reply.ok:
-        return not_judged(reply.reason, f"The token was not accepted: {reply.problem}", reply.seen, expected)
+    """Judged where a stranger without a token is turned away; elsewhere any token would seem to be accepted."""
+    expected = "what turns a stranger away accepts the token of the environment"
+    if context.target.contract.rest_auth == "bearer":
+        reply, control = (
+            await context.controller.ask("bots"),
+            await context.controller.ask("bots", with_token=False),
+        )
+        accepted, refused, problem = reply.ok, not control.ok, reply.problem
+        seen = [*reply.seen, *control.seen]
+        reason = reply.reason
+    else:
+        limit_s = context.target.profile.walkthrough.timeout_s
+        talk = await context.controller.converse([], within_s=limit_s)
+        stranger = await context.controller.converse([], within_s=limit_s, with_token=False)
+        accepted, refused = talk.opened, not stranger.opened
+        problem, reason = (talk.error.sentence, talk.error.reason) if talk.error else (Clean(""), Reason.MET)
+        seen = [talk.evidence, stranger.evidence]
+    if not accepted:
+        return not_judged(reason, f"The token was not accepted: {problem}", seen, expected)
+    if not refused:
+        why = "Whether the token is accepted cannot be seen: a stranger without one is let in as well"
+        return inconclusive(Reason.CONTROL, why, expected=expected, evidence=seen)
     return passed(
-        "The token that was given is accepted", observed="2xx", expected=expected, evidence=reply.seen
+        "The token that was given is accepted, a stranger is not",
+        observed="let in with the token, turned away without",
+        expected=expected,
+        evidence=seen,
     )
 
 
@@ -193,10 +228,13 @@ def _assets(references: Iterable[str], base: str) -> list[str]:
     """Paths on the same host of the scripts and style sheets that a page names, each once, at most MAX_ASSETS."""
     paths = []
     for reference in references:
-        if not urlsplit(reference).netloc and not reference.startswith("data:"):
+        try:
+            is_own = not urlsplit(reference).netloc and not reference.startswith("data:")
             path = urljoin(base, reference)
-            if path not in paths:
-                paths.append(path)
+        except ValueError:  # no browser would find it either: it is asked for, and is not there
+            is_own, path = True, f"/{quote(reference)}"
+        if is_own and path not in paths:
+            paths.append(path)
     return paths[:MAX_ASSETS]
 
 

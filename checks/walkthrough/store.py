@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from checks.context import Context, until
 from checks.controller import Reply
@@ -12,7 +14,8 @@ from checks.model import Area, Evidence, Outcome, Reason, Safety, Severity, fail
 from checks.probe.sql import Row, Rows, parse_time
 from checks.profile.template import pick
 from checks.registry import check
-from checks.text import duration, one_line
+from checks.target import zone_of
+from checks.text import duration
 from checks.walkthrough.chat import (
     SOCKET,
     ask_over_rest,
@@ -21,7 +24,7 @@ from checks.walkthrough.chat import (
     own_marker,
     wrong_reply,
 )
-from checks.walkthrough.walk import Sent, Walk, command, launch
+from checks.walkthrough.walk import Sent, Walk, command, launch, not_judged
 
 CLOCK_TOLERANCE = timedelta(seconds=1)
 """Stored times may be rounded to the second."""
@@ -88,7 +91,7 @@ def _wrongly_stored(context: Context, commands: Sequence[Sent], rows: Sequence[R
         at = places[0]
         asked = rows[at]
         if asked.role != contract.user_role:
-            return f"the text sent over {sent.channel} is stored in role “{one_line(asked.role, 30)}”"
+            return f"the text sent over {sent.channel} is stored in role “{context.controller.quote(asked.role, 30)}”"
         answered = rows[at + 1] if at + 1 < len(rows) else None
         if answered is None or answered.role != contract.bot_role:
             return f"the reply to the command sent over {sent.channel} is missing"
@@ -98,20 +101,27 @@ def _wrongly_stored(context: Context, commands: Sequence[Sent], rows: Sequence[R
             return f"the stored reply over {sent.channel} belongs to another command"
         if problem := _wrong_time(context, sent, (asked, answered)):
             return problem
-    if len(rows) != 2 * len(commands):
+    # A command that was refused, or whose answer was lost, may be stored all the same.
+    surplus = 2 * (context.state(Walk).attempts - len(commands))
+    if not 2 * len(commands) <= len(rows) <= 2 * len(commands) + surplus:
         return f"{len(rows)} rows are stored, {2 * len(commands)} were said"
     return ""
 
 
 def _wrong_time(context: Context, sent: Sent, rows: Sequence[Row]) -> str:
-    for row in rows:
-        stored = parse_time(row.time)
+    zone = zone_of(context.target.profile.database.time_zone)
+    times = [parse_time(row.time, zone) for row in rows]
+    for row, stored in zip(rows, times, strict=True):
         if stored is None:
-            return f"the stored time “{one_line(row.time, 40)}” cannot be read"
+            return f"the stored time “{context.controller.quote(row.time, 40)}” cannot be read"
         if not sent.sent_at - CLOCK_TOLERANCE <= stored <= context.now() + CLOCK_TOLERANCE:
             return (
-                f"row {row.id} is dated {stored:%H:%M:%S}Z, the command was sent at {sent.sent_at:%H:%M:%S}Z"
+                f"row {row.id} is dated {stored:%H:%M:%S}Z, the command was sent at {sent.sent_at:%H:%M:%S}Z "
+                f"(a time without a zone is read as {zone or 'local time'}: see [database] time_zone)"
             )
+    asked, answered = times
+    if asked and answered and answered < asked:
+        return f"the reply to the command sent over {sent.channel} is dated before it"
     return ""
 
 
@@ -139,13 +149,7 @@ async def history_comes_back(context: Context) -> Outcome:
     rows = await context.sql.messages(walk.first.bot_id)
     seen = [*reply.seen, rows.evidence]
     if not reply.ok:
-        return failed(
-            f"The history was not answered: {reply.problem}",
-            reason=reply.reason,
-            observed=reply.problem,
-            expected=expected,
-            evidence=seen,
-        )
+        return not_judged(reply.reason, f"The history was not answered: {reply.problem}", seen, expected)
     told = history_lines(context, reply)
     if told is None:
         return failed(
@@ -222,13 +226,17 @@ async def bots_do_not_mix(context: Context) -> Outcome:
         if problem := wrong_reply(sent, limit_s, False, own_marker(context, sent), foreign):
             problems.append(f"{sent.bot_id}: {problem}")
     context.hop("database")
-    judged, unread = "", ""
+    unread: Mixed | None = None
     for name in names:
-        mixed, why, looked = await _mixed(context, name)
-        evidence += looked
-        unread = unread or why
-        if mixed:
-            problems.append(f"{name}: {mixed}")
+        found, _ = await until(
+            partial(_mixed, context, name),
+            lambda mixed: not mixed.problem,
+            context.target.profile.walkthrough.stored_within_s,
+        )
+        evidence += found.evidence
+        unread = unread or (found if found.unread else None)
+        if found.problem:
+            problems.append(f"{name}: {found.problem}")
     judged = f"{len(commands)} of {len(turns)} commands in turn to {names[0]} and {names[1]} over {channel}"
     if problems:
         return failed(
@@ -236,7 +244,7 @@ async def bots_do_not_mix(context: Context) -> Outcome:
         )
     if unread:
         return inconclusive(
-            Reason.NO_SOURCE, _capital(unread), observed=judged, expected=expected, evidence=evidence
+            unread.reason, _capital(unread.unread), observed=judged, expected=expected, evidence=evidence
         )
     return passed(
         "Replies, rows and histories of two bots stay apart",
@@ -268,24 +276,46 @@ async def _speak(
     return accepted, refused, seen
 
 
-async def _mixed(context: Context, bot_id: str) -> tuple[str, str, list[Evidence]]:
-    """What of other bots stands in the rows or the history of `bot_id`; why the rows were not read."""
-    others = [own_marker(context, sent) for sent in context.state(Walk).sent if sent.bot_id != bot_id]
+@dataclass(frozen=True, slots=True)
+class Mixed:
+    """One look at what stands under one bot."""
+
+    problem: str
+    """What is missing or does not belong there; empty where nothing is."""
+    unread: str
+    """Why that could not be seen in full; empty where it could."""
+    reason: Reason
+    evidence: tuple[Evidence, ...]
+
+
+async def _mixed(context: Context, bot_id: str) -> Mixed:
+    """Whether rows and history of `bot_id` hold every command of its own, and none of another bot."""
+    walk = context.state(Walk)
+    own = [own_marker(context, sent) for sent in walk.sent if sent.bot_id == bot_id]
+    others = [own_marker(context, sent) for sent in walk.sent if sent.bot_id != bot_id]
     reply = await history_of(context, bot_id)
     rows = await context.sql.messages(bot_id)
-    seen = [*reply.seen, rows.evidence]
+    seen = (*reply.seen, rows.evidence)
     told = history_lines(context, reply)
+    if reply.reason in (Reason.THROTTLED, Reason.UNREACHABLE):
+        return Mixed("", f"the history was not answered: {reply.problem}", reply.reason, seen)
     if not reply.ok or told is None:
-        return f"its history was not answered: {reply.problem or 'not a list of messages'}", "", seen
-    stored = _lines(rows)
-    for where, lines in (("history", told), ("rows", stored)):
-        if any(other in text for _, text in lines for other in others):
-            return f"its {where} holds messages of another bot", "", seen
-    if not rows.error and Counter(told) != Counter(stored):
-        return f"its history holds {len(told)} messages, the database {len(stored)} rows of it", "", seen
-    if not told:
-        return "its history is empty after the switch back", "", seen
-    return "", rows.error.sentence if rows.error else "", seen
+        why = reply.problem or "not a list of messages"
+        return Mixed(f"its history was not answered: {why}", "", reply.reason, seen)
+    unread = rows.error.sentence if rows.error else ""
+    problem = ""
+    for where, lines in (
+        ("messages in the history", told),
+        *([] if rows.error else [("rows", _lines(rows))]),
+    ):
+        texts = [text for _, text in lines]
+        if any(other in text for text in texts for other in others):
+            problem = problem or f"among its {where} are messages of another bot"
+        if missing := sum(not any(marker in text for text in texts) for marker in own):
+            problem = problem or f"among its {where}, {missing} of {len(own)} commands are missing"
+    if not problem and not rows.error and Counter(told) != Counter(_lines(rows)):
+        problem = f"its history holds {len(told)} messages, the database {len(rows.rows)} rows of it"
+    return Mixed(problem, unread, rows.error.reason if rows.error else Reason.MET, seen)
 
 
 async def history_of(context: Context, bot_id: str) -> Reply:

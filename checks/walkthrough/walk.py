@@ -45,6 +45,8 @@ class Walk:
     second: Bot | None = None
     sent: list[Sent] = field(default_factory=list)
     """Commands that the controller accepted."""
+    attempts: int = 0
+    """Commands that the first bot was sent, accepted or not, before the second one came in."""
 
     def preferred_channel(self) -> str:
         """The channel on which a command has been answered; the socket if it was both."""
