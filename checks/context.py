@@ -90,7 +90,8 @@ async def opened(
     ca_file = target.profile.target.ca_file
     guard = Guard(guard_file, run)
     sql = SqlProbe(target.database_url, target.contract.table, target.contract.columns, redactor, clock=clock)
-    processes = ProcessProbe(redactor, host=target.host, clock=clock)
+    port = target.profile.process.port or target.port
+    processes = ProcessProbe(redactor, host=target.host, port=port, clock=clock)
     async with HttpProbe(target.url, redactor, ca_file=ca_file, clock=clock) as http:
         sockets = WebSocketProbe(target.url, redactor, ca_file=ca_file, clock=clock)
         controller = Controller(target, http, sockets, redactor)

@@ -29,6 +29,8 @@ class Bot:
     pid: int | None = None
     port: int | None = None
     identity: Identity | None = None
+    family: list[Identity] = field(default_factory=list)
+    """What descended from it when it was stopped: it must not outlive the bot."""
     announced_at: float = field(default_factory=time.time)
     """Seconds since the epoch, before the launch was asked for."""
     is_stopped: bool = False
@@ -81,6 +83,7 @@ class Launches:
         return [problem for problem in problems if problem]
 
     async def _stop(self, bot: Bot, deadline: float) -> str:
+        self.remember_family(bot)
         left_s = max(0.2, deadline - time.monotonic())
         try:
             async with asyncio.timeout(left_s):
@@ -91,13 +94,12 @@ class Launches:
             return await self._stop_unseen(bot, reply, deadline)
         if reply.ok:
             await ended(self._processes, bot.identity, deadline - KILL_AFTER_S - 1)
-        if not self._processes.is_alive(bot.identity):
-            self.stopped(bot, "stopped by request")
-            return ""
-        problem = await end_process(self._processes, bot.identity, deadline - time.monotonic())
-        if problem:
-            return f"{bot.bot_id}: {problem}"
-        self.stopped(bot, "its process outlived the stop request and was ended by gonogo")
+        outlived = [one for one in (bot.identity, *bot.family) if self._processes.is_alive(one)]
+        for one in outlived:
+            if problem := await end_process(self._processes, one, deadline - time.monotonic()):
+                return f"{bot.bot_id}: {problem}"
+        how = "its processes outlived the stop request and were ended by gonogo"
+        self.stopped(bot, how if outlived else "stopped by request")
         return ""
 
     async def _stop_unseen(self, bot: Bot, reply: Reply, deadline: float) -> str:
@@ -116,6 +118,12 @@ class Launches:
         how = "the controller did not know it" if is_unknown(reply) else "no process carries its id"
         self.stopped(bot, "stopped by request" if reply.ok else how)
         return ""
+
+    def remember_family(self, bot: Bot) -> None:
+        """Look, before the stop, at what descends from the bot's process."""
+        if bot.identity is not None:
+            known = set(bot.family)
+            bot.family += [one for one in self._processes.children(bot.identity) if one not in known]
 
     def revived(self) -> list[Bot]:
         """Bots that were stopped and run again all the same."""

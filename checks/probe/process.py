@@ -16,6 +16,8 @@ from checks.model import Evidence, utc_now
 from checks.probe.redaction import Redactor
 from checks.text import Clean, clean, one_line
 
+REAPERS = frozenset({"systemd", "init", "tini", "dumb-init", "docker-init", "catatonit", "supervisord"})
+"""Who adopts processes that outlived their parent."""
 START_TOLERANCE_S = 1.0
 """The kernel's clock for process starts is not quite the clock of records."""
 
@@ -46,14 +48,37 @@ def _carries(arguments: Iterable[str], word: str) -> bool:
     return any(word in re.split(r"[\s=,]", part) for part in arguments)
 
 
+def _descends(process: psutil.Process, controllers: set[int]) -> bool:
+    """Whether the process may be the target's: it outlived its parent, or descends from the controller.
+
+    Where the controller is gone or may not be seen, whatever has no terminal may be.
+    """
+    try:
+        if process.ppid() <= 1 or process.parent() is None:
+            return True
+        if not controllers:
+            return process.terminal() is None
+        parents = process.parents()
+        return any(parent.pid in controllers for parent in parents) or parents[0].name() in REAPERS
+    except psutil.Error:
+        return False
+
+
 class ProcessProbe:
     """Looks at processes and ports of this host."""
 
     def __init__(
-        self, redactor: Redactor, *, host: str = "127.0.0.1", clock: Callable[[], datetime] = utc_now
+        self,
+        redactor: Redactor,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
+        """`port` is the controller's: bots descend from whoever listens there; 0 where that is not known."""
         self._redactor = redactor
         self._host = host
+        self._port = port
         self._clock = clock
 
     async def look(self, pid: int | None, port: int | None) -> Seen:
@@ -98,12 +123,17 @@ class ProcessProbe:
         return Identity(pid, created), command_line, f"alive ({state})"
 
     def find(self, word: str, since_s: float) -> int | None:
-        """The pid of the oldest process, started at or after `since_s` (epoch), whose command line carries `word`."""
+        """The pid of the oldest process of the target, started at or after `since_s` (epoch), that carries `word`.
+
+        An operator's own `grep` for the word is none of the target's: it descends from a shell.
+        """
         found: list[tuple[float, int]] = []
+        controllers = self._listeners()
         for process in psutil.process_iter(["cmdline", "create_time"]):
             arguments = process.info["cmdline"] or []
             created = process.info["create_time"] or 0.0
-            if created >= since_s - START_TOLERANCE_S and _carries(arguments, word):
+            is_young = created >= since_s - START_TOLERANCE_S
+            if is_young and _carries(arguments, word) and _descends(process, controllers):
                 found.append((created, process.pid))
         return min(found)[1] if found else None
 
@@ -115,6 +145,35 @@ class ProcessProbe:
             return False
         except psutil.Error:
             return None
+
+    def children(self, identity: Identity) -> list[Identity]:
+        """Every process that descends from that very process at this moment."""
+        try:
+            found = psutil.Process(identity.pid).children(recursive=True) if self.is_alive(identity) else []
+        except psutil.Error:
+            return []
+        return [child for child in (self.identity(process.pid) for process in found) if child]
+
+    def port_of(self, identity: Identity) -> int | None:
+        """A port that that process listens on; None where it listens on none, or that may not be seen."""
+        try:
+            connections = psutil.Process(identity.pid).net_connections("tcp")
+        except psutil.Error:
+            return None
+        return min((one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN), default=None)
+
+    def _listeners(self) -> set[int]:
+        if not self._port:
+            return set()
+        try:
+            connections = psutil.net_connections("tcp")
+        except psutil.Error:
+            return set()
+        return {
+            one.pid
+            for one in connections
+            if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == self._port and one.pid
+        }
 
     def _owns(self, identity: Identity, port: int) -> bool | None:
         """Whether that process, or a child of it, listens on `port`; None where that may not be seen."""

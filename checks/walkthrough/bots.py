@@ -8,6 +8,7 @@ from checks.context import Context, until
 from checks.controller import Reply
 from checks.launches import Bot
 from checks.model import Area, Evidence, Outcome, Reason, Safety, Severity, failed, inconclusive, passed
+from checks.probe.process import Seen
 from checks.profile.template import pick
 from checks.registry import check
 from checks.text import duration
@@ -64,6 +65,7 @@ async def killed_bot_is_seen(context: Context) -> Outcome:
         why = "The profile forbids it: [walkthrough] kill_bot = false"
         return inconclusive(Reason.SKIPPED, why, expected=expected)
     seen: list[Evidence] = []
+    walk = context.state(Walk)
     bot = await _second_bot(context, seen)
     if bot is None:
         why = "There is no second bot that could be killed"
@@ -75,6 +77,8 @@ async def killed_bot_is_seen(context: Context) -> Outcome:
     seen += before.seen
     if not before.ok:
         return not_judged(before.reason, f"The bots were not listed: {before.problem}", seen, expected)
+    if problem := _no_list(before):
+        return failed(problem, reason=Reason.PROTOCOL, observed=problem, expected=expected, evidence=seen)
     if not _is_listed(context, before, bot):
         why = f"{bot.bot_id} was not listed as alive before"
         return inconclusive(Reason.CONTROL, why, expected=expected, evidence=seen)
@@ -88,6 +92,8 @@ async def killed_bot_is_seen(context: Context) -> Outcome:
     seen += after.seen
     if not after.ok:
         return not_judged(after.reason, f"The bots were not listed: {after.problem}", seen, expected)
+    if problem := _no_list(after) or _lost(context, walk.first, before, after):
+        return failed(problem, observed=problem, expected=expected, evidence=seen)
     status = _status(context, after, bot)
     if _is_listed(context, after, bot):
         return failed(
@@ -103,6 +109,21 @@ async def killed_bot_is_seen(context: Context) -> Outcome:
         expected=expected,
         evidence=seen,
     )
+
+
+def _no_list(reply: Reply) -> str:
+    """Why the answer is no list of bots: what it does not say of a bot would otherwise seem to be its end."""
+    bots = reply.fields.get("bots")
+    return "" if isinstance(bots, (dict, list)) else "The answer holds no list of bots"
+
+
+def _lost(context: Context, other: Bot | None, before: Reply, after: Reply) -> str:
+    """Whether the kill of one bot took another, living one off the list; empty where not."""
+    if other is None or other.is_stopped or not _is_listed(context, before, other):
+        return ""
+    if _is_listed(context, after, other):
+        return ""
+    return f"{other.bot_id} lives and is no longer listed as alive"
 
 
 async def _second_bot(context: Context, seen: list[Evidence]) -> Bot | None:
@@ -148,6 +169,7 @@ async def stop_ends_the_bot(context: Context) -> Outcome:
     if bot is None:
         return inconclusive(Reason.BLOCKED, "No bot was launched", expected=expected)
     context.hop("controller")
+    context.launches.remember_family(bot)
     reply = await context.controller.ask("stop", within_s=limit_s, bot_id=bot.bot_id)
     seen = [*reply.seen]
     if not reply.ok:
@@ -157,14 +179,11 @@ async def stop_ends_the_bot(context: Context) -> Outcome:
         return inconclusive(Reason.NO_RIGHT, why, expected=expected, evidence=seen)
     look, elapsed_s = await until(
         lambda: context.processes.look(bot.pid, bot.port),
-        lambda look: look.identity != bot.identity and not look.listening,
+        lambda look: not _left(context, bot, look),
         limit_s,
     )
     seen.append(look.evidence)
-    if look.identity == bot.identity or look.listening:
-        left = (
-            f"process {bot.pid} still runs" if look.identity == bot.identity else f"port {bot.port} is open"
-        )
+    if left := _left(context, bot, look):
         return failed(
             f"The stop was answered with a success, but {left}",
             observed=look.evidence.title,
@@ -178,6 +197,16 @@ async def stop_ends_the_bot(context: Context) -> Outcome:
         expected=expected,
         evidence=seen,
     )
+
+
+def _left(context: Context, bot: Bot, look: Seen) -> str:
+    """What is still there of a stopped bot; empty where nothing is."""
+    if look.identity is not None and look.identity == bot.identity:
+        return f"process {bot.pid} still runs"
+    if look.listening:
+        return f"port {bot.port} is open"
+    children = [one.pid for one in bot.family if context.processes.is_alive(one)]
+    return f"its child process {children[0]} still runs" if children else ""
 
 
 @check(
@@ -211,16 +240,23 @@ async def nothing_is_left(context: Context) -> Outcome:
     seen += reply.seen
     if not reply.ok:
         return not_judged(reply.reason, f"The bots were not listed: {reply.problem}", seen, expected)
+    if problem := _no_list(reply):
+        problems.append(problem)
     problems += [f"{bot.bot_id} is still listed as alive" for bot in bots if _is_listed(context, reply, bot)]
     context.hop("database")
-    rows, evidence = await _count_rows(context, bots)
+    rows, unread, evidence = await _count_rows(context, bots)
     seen += evidence
     rest = f"{rows} rows stay under {', '.join(bot.bot_id for bot in bots)}: the target offers no way to delete them"
-    observed = f"{len(bots)} bots launched, {len(problems)} problems; {rest if rows else 'no rows left'}"
+    observed = (
+        f"{len(bots)} bots launched, {len(problems)} problems; {unread or (rest if rows else 'no rows left')}"
+    )
     if problems:
         return failed(
             problems[0], observed=f"{'; '.join(problems)}; {observed}", expected=expected, evidence=seen
         )
+    if unread:
+        why = f"All {len(bots)} launched bots are gone; what rows stay could not be counted: {unread}"
+        return inconclusive(Reason.NO_SOURCE, why, observed=observed, expected=expected, evidence=seen)
     return passed(
         f"All {len(bots)} launched bots are gone" + (f"; {rest}" if rows else ""),
         observed=observed,
@@ -230,8 +266,12 @@ async def nothing_is_left(context: Context) -> Outcome:
 
 
 async def _revived(context: Context) -> tuple[list[Evidence], list[str]]:
-    """The evidence of each bot that runs again after its stop, and a sentence for it."""
+    """The evidence of each bot that runs again after its stop, or whose port is open again, and a sentence for it."""
     seen, problems = [], []
+    for bot in context.launches.bots.values():
+        if bot.is_stopped and bot.identity and bot.port and await context.processes.accepts(bot.port):
+            seen.append((await context.processes.look(None, bot.port)).evidence)
+            problems.append(f"port {bot.port} of {bot.bot_id} is open again after its stop")
     for bot in context.launches.revived():
         identity = context.launches.find(bot)
         seen.append((await context.processes.look(identity.pid if identity else None, bot.port)).evidence)
@@ -239,13 +279,15 @@ async def _revived(context: Context) -> tuple[list[Evidence], list[str]]:
     return seen, problems
 
 
-async def _count_rows(context: Context, bots: Sequence[Bot]) -> tuple[int, list[Evidence]]:
-    total, seen = 0, []
+async def _count_rows(context: Context, bots: Sequence[Bot]) -> tuple[int, str, list[Evidence]]:
+    """How many rows stay, why they could not be counted (empty where they could), and the evidence."""
+    total, unread, seen = 0, "", []
     for bot in bots:
         rows = await context.sql.messages(bot.bot_id)
         total += len(rows.rows)
+        unread = rows.error.sentence if rows.error else unread
         seen.append(rows.evidence)
-    return total, seen
+    return total, unread, seen
 
 
 async def _list(context: Context) -> Reply:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from checks.context import Context, until
 from checks.launches import Bot
@@ -107,30 +108,31 @@ async def launch(context: Context, place: int) -> Launch:
             reply.seen,
             None,
         )
-    if bot.pid is None:
-        bot.pid = context.processes.find(name, asked_at.timestamp())
+    has_port = "port" in context.controller.operation("launch").reply
     left_s = max(0.5, settings.launch_within_s - reply.answer.elapsed_s)
     seen, waited_s = await until(
-        lambda: context.processes.look(bot.pid, bot.port),
-        lambda look: look.identity is not None and (look.listening or not bot.port),
+        partial(_look, context, bot, asked_at),
+        lambda look: _is_its(context, bot, look) is True and (look.listening or not has_port),
         left_s,
     )
     elapsed_s = reply.answer.elapsed_s + waited_s
     evidence = (*reply.seen, seen.evidence)
-    is_its = context.processes.carries(seen.identity, name) if seen.identity else False
-    if is_its is None:
-        why = f"the command line of process {bot.pid} may not be read: run gonogo as the service's account or as root"
-        return Launch(bot, inconclusive(Reason.NO_RIGHT, why, evidence=evidence), elapsed_s, evidence, seen)
-    problem = _not_born(seen, bot, asked_at) or ("" if is_its else f"process {bot.pid} is another program")
-    if is_its and not _is_older(seen, asked_at):
-        bot.identity = (
-            seen.identity
-        )  # from here on it may be ended by us: never a process that is not the bot's
+    problem = _not_born(seen, bot, asked_at, has_port=has_port)
+    if not _is_older(seen, asked_at):
+        if _is_its(context, bot, seen) is not True:
+            why = (
+                f"process {bot.pid} was born after the launch, but whether it is {name}'s cannot be seen: its command "
+                "line does not carry the id, or may not be read"
+            )
+            doubt = inconclusive(Reason.NO_RIGHT, why, expected=expected, evidence=evidence)
+            return Launch(bot, doubt, elapsed_s, evidence, seen)
+        # From here on it may be ended by us: never a process that is not the bot's.
+        bot.identity = seen.identity
     if not problem:
         await asyncio.sleep(SETTLE_S)
         seen = await context.processes.look(bot.pid, bot.port)
         evidence = (*reply.seen, seen.evidence)
-        problem = _not_born(seen, bot, asked_at)
+        problem = _not_born(seen, bot, asked_at, has_port=has_port)
         problem = f"it ended within {SETTLE_S:g} s of its launch" if problem else ""
     if problem:
         outcome = failed(
@@ -143,13 +145,27 @@ async def launch(context: Context, place: int) -> Launch:
     return Launch(bot, None, elapsed_s, evidence, seen)
 
 
-def _not_born(seen: Seen, bot: Bot, asked_at: datetime) -> str:
+async def _look(context: Context, bot: Bot, asked_at: datetime) -> Seen:
+    told = context.processes.identity(bot.pid)
+    if told is None or not context.processes.carries(told, bot.bot_id):
+        # No pid was told, or one of another namespace, or another process: the id on a command line tells.
+        bot.pid = context.processes.find(bot.bot_id, asked_at.timestamp()) or bot.pid
+    if not bot.port and (found := context.processes.identity(bot.pid)):
+        bot.port = context.processes.port_of(found)
+    return await context.processes.look(bot.pid, bot.port)
+
+
+def _is_its(context: Context, bot: Bot, seen: Seen) -> bool | None:
+    return context.processes.carries(seen.identity, bot.bot_id) if seen.identity else False
+
+
+def _not_born(seen: Seen, bot: Bot, asked_at: datetime, *, has_port: bool) -> str:
     if seen.identity is None:
         return "there is no such process" if bot.pid else "no process carries its id"
     if _is_older(seen, asked_at):
         return f"process {seen.identity.pid} is older than the request"
-    if bot.port and not seen.listening:
-        return f"port {bot.port} is not its own, or stays closed"
+    if has_port and not seen.listening:
+        return f"port {bot.port} is not its own, or stays closed" if bot.port else "it listens on no port"
     return ""
 
 
