@@ -118,7 +118,18 @@ class Controller:
         token = self.token if with_token else ""
         if not token:
             path = path.partition("?")[0]
-        return await self._sockets.converse(fill_path(path, {"token": token}), frames, within_s=within_s)
+        return await self._sockets.converse(
+            fill_path(path, {"token": token}), frames, within_s=within_s, is_answer=self._is_answer
+        )
+
+    def _is_answer(self, text: str) -> bool:
+        """Whether a frame answers a query; a greeting or a typing signal does not."""
+        kinds = self._target.contract.answer_kinds
+        try:
+            kind = pick(json.loads(text), self.operation("ws_send").reply.get("kind", "type"))
+        except (ValueError, RecursionError):
+            return True
+        return not kinds or not isinstance(kind, str) or kind in kinds
 
     def error_text(self, document: object) -> Clean:
         """The error text of a JSON answer, without secrets; empty where it holds none."""

@@ -6,10 +6,11 @@ An entry is on the disk before `append` returns. One process writes; any number 
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -277,7 +278,8 @@ class Journal:
 
     def _seal(self) -> None:
         """Say in the head file how the database file looks now, if all of it is in that one file."""
-        with self._engine.connect() as connection:
+        with self._engine.connect() as connection, suppress(sqlite3.Error):
+            # On a full disk the entries stay in the log beside the file: nothing is lost, and nothing is sealed.
             connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
         self._engine.dispose()
         wal = wal_path(self.path)

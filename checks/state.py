@@ -10,6 +10,7 @@ from pathlib import Path
 
 import platformdirs
 
+from checks.model import ReviewError
 from checks.text import Clean, one_line
 
 JOURNAL_NAME = "journal.db"
@@ -18,15 +19,22 @@ JOURNAL_NAME = "journal.db"
 def state_dir() -> Path:
     """`$GONOGO_STATE_DIR`, else the platform's state folder for this account (created, mode 0700)."""
     named = os.environ.get("GONOGO_STATE_DIR")
-    folder = Path(named) if named else platformdirs.user_state_path("gonogo")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder
+    return _made(Path(named) if named else platformdirs.user_state_path("gonogo"))
 
 
 def review_dir(review: str, base: Path | None = None) -> Path:
     """The folder of one review (created, mode 0700)."""
-    folder = (base or state_dir()) / "reviews" / slug(review)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return _made((base or state_dir()) / "reviews" / slug(review))
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as problem:
+        why = (problem.strerror or type(problem).__name__).lower()
+        raise ReviewError(
+            f"The state folder {one_line(folder)} cannot be made ({why}): set GONOGO_STATE_DIR to a folder of yours."
+        ) from problem
     return folder
 
 

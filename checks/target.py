@@ -37,6 +37,8 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Field of a JSON answer that must be true; empty where the status code alone tells."""
     error: tuple[str, ...] = ("error", "message", "detail")
     """Fields that may carry the error text, in the order in which they are tried."""
+    answer_kinds: tuple[str, ...] = ()
+    """Values of the field `kind` of a socket's frames that are answers; empty: every frame is one."""
     rest_auth: Literal["none", "bearer"] = "none"
     """`bearer`: REST operations below the sign-in must refuse a caller without a token."""
     page_elements: tuple[str, ...] = ()

@@ -14,6 +14,8 @@ import click
 from checks.model import GonogoError, IntegrityError
 
 EXIT_USAGE, EXIT_INTERNAL, EXIT_ALTERED, EXIT_INTERRUPTED = 2, 20, 21, 130
+EXIT_PIPE = 141
+"""128 + SIGPIPE, as a shell has it."""
 
 COMMANDS = {
     "demo": ("console.commands.demo", "Start the embedded target, and the console on it."),
@@ -79,6 +81,7 @@ def main() -> None:
 
 def run_command(arguments: list[str]) -> int:
     """Run one command line; returns its exit code."""
+    _open_missing_streams()
     try:
         code = gonogo.main(arguments, prog_name="gonogo", standalone_mode=False)
         sys.stdout.flush()
@@ -90,10 +93,10 @@ def run_command(arguments: list[str]) -> int:
     except GonogoError as problem:
         tell(str(problem))
         return EXIT_ALTERED if isinstance(problem, IntegrityError) else EXIT_USAGE
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
+    except (BrokenPipeError, SystemExit):  # the reader went away, as `head` does; click exits by itself then
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_INTERNAL
+        return EXIT_PIPE
     except Exception as problem:  # noqa: BLE001 - the last word of the program is a sentence too
         if os.environ.get("GONOGO_DEBUG"):
             traceback.print_exc()
@@ -102,6 +105,13 @@ def run_command(arguments: list[str]) -> int:
         tell(f"An internal error ({place}); the journal is kept. GONOGO_DEBUG=1 shows the details to report.")
         return EXIT_INTERNAL
     return code if isinstance(code, int) else 0
+
+
+def _open_missing_streams() -> None:
+    """A closed output (`>&-`) takes what it is told, and loses it."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - to the end
 
 
 def tell(sentence: str) -> None:

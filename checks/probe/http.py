@@ -22,6 +22,9 @@ from checks.text import Clean, clean, one_line
 MAX_BODY_BYTES = 1 << 20
 """A longer answer is cut there and told as an error: no operation of a chat needs more."""
 EVIDENCE_BODY_CHARS = 4000
+SENTENCE_CHARS = 300
+RAW_CHARS = 1 << 16
+"""What is kept of a library's message until it is redacted: cut before, it might keep half of a secret."""
 REDACTED_BYTES = 1 << 16
 """How much of what was sent is searched for secrets; the evidence shows far less of it."""
 SHOWN_HEADERS = (
@@ -175,7 +178,9 @@ class HttpProbe:
         except httpx.HTTPError as problem:
             error = _told(problem, url)
         except (httpx.InvalidURL, UnicodeError, ValueError) as problem:
-            error = TransportError(Reason.PROTOCOL, one_line(f"the request could not be made: {problem}"))
+            error = TransportError(
+                Reason.PROTOCOL, one_line(f"the request could not be made: {problem}", RAW_CHARS)
+            )
         return status, seen, bytes(body[:MAX_BODY_BYTES]), error
 
     def _evidence(
@@ -216,7 +221,7 @@ class HttpProbe:
 
 def redacted(error: TransportError | None, redactor: Redactor) -> TransportError | None:
     """The error without secrets: libraries quote what was sent and received."""
-    return error and TransportError(error.reason, clean(redactor.redact(error.sentence)))
+    return error and TransportError(error.reason, one_line(redactor.redact(error.sentence), SENTENCE_CHARS))
 
 
 def _curl(method: str, url: str, with_token: bool, body: str) -> str:
@@ -235,15 +240,19 @@ def _told(problem: httpx.HTTPError, url: str) -> TransportError:
     if errno.ECONNREFUSED in codes:
         return TransportError(Reason.UNREACHABLE, clean(f"nothing listens on {place} (connection refused)"))
     if any(isinstance(cause, ssl.SSLError) for cause in _causes(problem)):
-        return TransportError(Reason.UNREACHABLE, one_line(f"TLS with {place} failed: {problem}"))
+        return TransportError(Reason.UNREACHABLE, one_line(f"TLS with {place} failed: {problem}", RAW_CHARS))
     if isinstance(problem, httpx.ConnectError):
-        return TransportError(Reason.UNREACHABLE, one_line(f"{place} cannot be reached: {problem}"))
+        return TransportError(
+            Reason.UNREACHABLE, one_line(f"{place} cannot be reached: {problem}", RAW_CHARS)
+        )
     if isinstance(problem, httpx.RemoteProtocolError):
-        return TransportError(Reason.PROTOCOL, one_line(f"{place} did not answer in HTTP: {problem}"))
+        return TransportError(
+            Reason.PROTOCOL, one_line(f"{place} did not answer in HTTP: {problem}", RAW_CHARS)
+        )
     name = type(problem).__name__
     return TransportError(
         Reason.PROTOCOL,
-        one_line(f"the connection to {place} broke before the answer was whole: {name} {problem}"),
+        one_line(f"the connection to {place} broke before the answer was whole: {name} {problem}", RAW_CHARS),
     )
 
 

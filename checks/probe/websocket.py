@@ -15,11 +15,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from checks.model import Evidence, Reason, utc_now
-from checks.probe.http import REDACTED_BYTES, TransportError, redacted
+from checks.probe.http import RAW_CHARS, REDACTED_BYTES, TransportError, redacted
 from checks.probe.redaction import Redactor
 from checks.text import clean, one_line
 
 MAX_FRAME_BYTES = 1 << 20
+MAX_PASSED_OVER = 100
 EVIDENCE_FRAME_CHARS = 2000
 CLOSE_WITHIN_S = 1.0
 
@@ -85,8 +86,18 @@ class WebSocketProbe:
         self._ca_file = ca_file
         self._clock = clock
 
-    async def converse(self, path: str, frames: Sequence[str], *, within_s: float) -> Conversation:
-        """Open `path`, send each frame and wait up to `within_s` seconds for its answer, close."""
+    async def converse(
+        self,
+        path: str,
+        frames: Sequence[str],
+        *,
+        within_s: float,
+        is_answer: Callable[[str], bool] = lambda text: True,
+    ) -> Conversation:
+        """Open `path`, send each frame and wait up to `within_s` seconds for its answer, close.
+
+        Frames that are no answer are passed over, `MAX_PASSED_OVER` for each frame at most.
+        """
         url, at, began = self._base_url + path, self._clock(), time.monotonic()
         done: list[Frame] = []
         status: int | None = None
@@ -110,12 +121,14 @@ class WebSocketProbe:
         except TimeoutError:
             error = TransportError(Reason.TIMEOUT, clean(f"the socket did not open within {within_s:g} s"))
         except (OSError, InvalidHandshake, InvalidURI, EOFError) as problem:
-            error = TransportError(Reason.UNREACHABLE, one_line(f"the socket did not open: {problem}"))
+            error = TransportError(
+                Reason.UNREACHABLE, one_line(f"the socket did not open: {problem}", RAW_CHARS)
+            )
         else:
             opened = True
             try:
                 for text in frames:
-                    done.append(frame := await self._exchange(socket, text, within_s))
+                    done.append(frame := await self._exchange(socket, text, within_s, is_answer))
                     if frame.error:
                         break
             finally:
@@ -125,19 +138,28 @@ class WebSocketProbe:
         evidence = self._evidence(url, at, time.monotonic() - began, opened, error, done, close_code)
         return Conversation(opened, status, close_code, tuple(done), error, evidence)
 
-    async def _exchange(self, socket: ClientConnection, text: str, within_s: float) -> Frame:
+    async def _exchange(
+        self, socket: ClientConnection, text: str, within_s: float, is_answer: Callable[[str], bool]
+    ) -> Frame:
         at, began = self._clock(), time.monotonic()
         reply: str | None = None
         error: TransportError | None = None
         try:
             async with asyncio.timeout(within_s):
                 await socket.send(text)
-                answer = await socket.recv()
-                reply = answer if isinstance(answer, str) else answer.decode("utf-8", "replace")
+                for _ in range(MAX_PASSED_OVER):
+                    answer = await socket.recv()
+                    heard = answer if isinstance(answer, str) else answer.decode("utf-8", "replace")
+                    if is_answer(heard):
+                        reply = heard
+                        break
+                else:
+                    what = f"{MAX_PASSED_OVER} frames came, and none of them was an answer"
+                    error = TransportError(Reason.PROTOCOL, clean(what))
         except TimeoutError:
             error = TransportError(Reason.TIMEOUT, clean(f"no answer within {within_s:g} s"))
         except ConnectionClosed as problem:
-            error = TransportError(Reason.REFUSED, one_line(f"the socket was closed: {problem}"))
+            error = TransportError(Reason.REFUSED, one_line(f"the socket was closed: {problem}", RAW_CHARS))
         return Frame(text, at, reply, time.monotonic() - began, redacted(error, self._redactor))
 
     def _evidence(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections import Counter
 from typing import TextIO
@@ -25,6 +27,7 @@ class Reporter:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._is_read = True
 
     def __enter__(self) -> Reporter:
         return self
@@ -42,8 +45,14 @@ class Reporter:
             self.line(f"Interrupted: {event.interrupted}", "yellow")
 
     def line(self, text: str, colour: str) -> None:
-        """Write one line."""
-        click.echo(text, file=self._stream)
+        """Write one line; a reader that went away, as `head` does, ends the telling and not the run."""
+        if self._is_read:
+            try:
+                click.echo(text, file=self._stream)
+            except OSError:
+                self._is_read = False
+                with contextlib.suppress(OSError):
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
     def summary(self, summary: RunSummary, snapshot: Snapshot) -> None:
         """Write what the run amounted to, and what the evidence allows now."""

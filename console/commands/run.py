@@ -131,8 +131,12 @@ def _write(
 
 
 def _save(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
     try:
+        path = path.resolve()
+        if path.exists() and not path.is_file():  # a pipe or a device is written to, never replaced
+            path.write_text(text, "utf-8")
+            return
+        part = path.with_name(path.name + ".part")
         part.write_text(text, "utf-8")
         part.replace(path)
     except OSError as problem:
