@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from checks.context import Context, until
@@ -13,6 +14,9 @@ from checks.profile.template import pick
 from checks.registry import check
 from checks.text import duration
 from checks.walkthrough.walk import Walk, launch, not_judged
+
+STAYS_DOWN_S = 1.0
+"""How long a stopped bot is given to come back, as one under a supervisor would."""
 
 
 @check(
@@ -268,6 +272,7 @@ async def nothing_is_left(context: Context) -> Outcome:
 async def _revived(context: Context) -> tuple[list[Evidence], list[str]]:
     """The evidence of each bot that runs again after its stop, or whose port is open again, and a sentence for it."""
     seen, problems = [], []
+    await asyncio.sleep(STAYS_DOWN_S)
     for bot in context.launches.bots.values():
         if bot.is_stopped and bot.identity and bot.port and await context.processes.accepts(bot.port):
             seen.append((await context.processes.look(None, bot.port)).evidence)
