@@ -36,6 +36,8 @@ async def login(controller: Controller, call: Call) -> dict[str, object]:
         is_right = True
     if "sign-in-broken" in controller.faults:
         is_right = False
+    if "sign-in-crashes" in controller.faults and not is_right:
+        raise ApiError(500, "Internal error")
     if user is None or not is_right:
         event("sign-in refused", known=user is not None)
         raise ApiError(401, "Invalid username or password")
@@ -128,7 +130,10 @@ async def task(controller: Controller, call: Call) -> dict[str, object]:
 async def bots(controller: Controller, call: Call) -> dict[str, object]:
     """List the bots."""
     del call
-    return {"bots": {bot.bot_id: _entry(bot, controller.bots.status(bot)) for bot in controller.bots.all()}}
+    known = controller.bots.all()
+    if "list-empties" in controller.faults and not all(bot.is_alive for bot in known):
+        known = []
+    return {"bots": {bot.bot_id: _entry(bot, controller.bots.status(bot)) for bot in known}}
 
 
 async def status(controller: Controller, call: Call) -> dict[str, object]:

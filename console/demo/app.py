@@ -77,6 +77,8 @@ class _Static(StaticFiles):
         """One file; it may be kept, but is asked for again."""
         if "part-missing" in self._faults and path == SCRIPT:
             raise HTTPException(404)
+        if "part-replaced" in self._faults and path == SCRIPT:
+            return FileResponse(PAGE)
         response = await super().get_response(path, scope)
         response.headers["Cache-Control"] = "no-cache"
         return response

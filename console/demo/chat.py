@@ -17,6 +17,10 @@ REST, SOCKET = "rest", "websocket"
 """The channels over which a command comes."""
 
 
+KEPT_COMMANDS = 2
+"""The fault later-messages-lost: how many commands of each bot are stored."""
+
+
 class Chat:
     """Speaks with the bots, one command to a bot at a time."""
 
@@ -25,6 +29,7 @@ class Chat:
         self._bots = bots
         self._faults = faults
         self._locks = Locks()
+        self._told: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
         """Answered commands by channel."""
 
@@ -47,9 +52,12 @@ class Chat:
             raise ApiError(500, "The command failed")
         began = time.monotonic()
         async with self._locks.of(bot_id):
-            await self._keep(bot_id, USER, text[:-1] if "wrong-text-stored" in self._faults else text)
+            self._told[bot_id] += 1
+            is_lost = "later-messages-lost" in self._faults and self._told[bot_id] > KEPT_COMMANDS
+            if not is_lost:
+                await self._keep(bot_id, USER, text[:-1] if "wrong-text-stored" in self._faults else text)
             reply = await self._bots.ask(bot, text)
-            if "reply-not-stored" not in self._faults:
+            if not is_lost and "reply-not-stored" not in self._faults:
                 await self._keep(bot_id, ASSISTANT, reply)
         self.answered[channel] += 1
         took_ms = round((time.monotonic() - began) * 1e3, 1)

@@ -27,8 +27,10 @@ FAULTS: tuple[Fault, ...] = (
     Fault("unhealthy", "/health answers 503 with status degraded", ("WALK-01",)),
     Fault("page-missing", "the web page answers 404", ("WALK-02",)),
     Fault("part-missing", "the page is served, its script answers 404", ("WALK-02",)),
+    Fault("part-replaced", "the page itself is answered in place of its script", ("WALK-02",)),
     Fault("sign-in-broken", "the right password is refused", ("WALK-03",)),
     Fault("any-password", "every password of a known user is accepted", ("WALK-03",)),
+    Fault("sign-in-crashes", "a wrong password is answered 500", ("WALK-03",)),
     Fault("launch-hangs", "a launch is not answered within 30 s, and launches nothing", ("WALK-04",)),
     Fault("bot-dies", "a bot's process ends right after its launch was answered", ("WALK-04",)),
     Fault(
@@ -46,11 +48,15 @@ FAULTS: tuple[Fault, ...] = (
     Fault("wrong-text-stored", "the user's text is stored without its last character", ("WALK-08",)),
     Fault("history-out-of-order", "the history is answered with the newest message first", ("WALK-09",)),
     Fault("history-mixed", "the history holds messages of the other running bots too", ("WALK-10",)),
+    Fault(
+        "later-messages-lost", "what a bot is told after its first two commands is not stored", ("WALK-10",)
+    ),
     Fault("unknown-bot-succeeds", "a command to a bot that does not exist is a success", ("WALK-11",)),
     Fault("malformed-accepted", "a body that is not JSON is taken as the command itself", ("WALK-11",)),
     Fault("rest-open", "REST operations are answered without a token", ("WALK-11",)),
     Fault("inside-shown", "error texts carry a stack trace", ("WALK-11",)),
     Fault("dead-bot-listed", "a bot whose process died is still listed as active", ("WALK-12",)),
+    Fault("list-empties", "the list of bots is empty once one of them has died", ("WALK-12",)),
     Fault("stop-leaves-process", "a stop is answered with a success, but the process lives on", ("WALK-13",)),
     Fault("stop-revives", "a stopped bot is started again, under no name that is listed", ("WALK-14",)),
     Fault("stop-stays-listed", "a stopped bot is still listed as active", ("WALK-14",)),

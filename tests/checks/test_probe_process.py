@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 import time
@@ -30,7 +32,9 @@ def probe() -> ProcessProbe:
 def bot() -> Iterator[tuple[int, int]]:
     """A process that carries the id and listens: its pid and port."""
     command = [sys.executable, "-c", LISTENING, "--id", BOT, "--api-key=canary-key"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         assert process.stdout
         yield process.pid, int(process.stdout.readline())
         process.kill()
@@ -102,3 +106,25 @@ def test_a_process_is_found_by_the_word_it_carries_and_by_its_age(
 async def test_what_is_no_pid_is_no_process(probe: ProcessProbe, pid: int | None) -> None:
     seen = await probe.look(pid, None)
     assert (seen.identity, seen.listening) == (None, False)
+
+
+def test_only_what_descends_from_the_controller_is_found(bot: tuple[int, int]) -> None:
+    """An operator who searches the log for the bot's id is not the bot."""
+    pid, port = bot
+    created = ProcessProbe(Redactor()).identity(pid)
+    assert created
+    with socket.create_server(("127.0.0.1", 0)) as own:
+        descends = ProcessProbe(Redactor(), port=own.getsockname()[1])  # the bot's parent listens there
+        assert descends.find(BOT, created.created) == pid
+    stranger = ProcessProbe(Redactor(), port=port)  # the bot itself listens there, and is nobody's child
+    assert stranger.find(BOT, created.created) is None
+
+
+def test_the_children_and_the_port_of_a_process_are_seen(probe: ProcessProbe, bot: tuple[int, int]) -> None:
+    own = probe.identity(os.getpid())
+    found = probe.identity(bot[0])
+    assert own
+    assert found
+    assert found in probe.children(own)
+    assert probe.children(found) == []
+    assert probe.port_of(found) == bot[1]

@@ -13,6 +13,7 @@ import pytest
 from checks.model import Reason
 from checks.probe.redaction import Redactor
 from checks.probe.sql import SqlProbe, parse_time
+from checks.target import zone_of
 
 COLUMNS = {"id": "id", "bot_id": "bot_id", "role": "role", "text": "content", "time": "timestamp"}
 
@@ -120,3 +121,10 @@ def test_stored_times_are_read(stored: object, read: datetime | None) -> None:
 
 def test_a_stored_time_without_a_zone_is_local_time() -> None:
     assert parse_time("2026-03-01T12:00:00") == datetime(2026, 3, 1, 12).astimezone(UTC)
+
+
+def test_a_stored_time_without_a_zone_is_in_the_profile_s_zone() -> None:
+    assert parse_time("2026-03-01T12:00:00", UTC) == datetime(2026, 3, 1, 12, tzinfo=UTC)
+    berlin = zone_of("Europe/Berlin")
+    assert parse_time("2026-03-01T12:00:00", berlin) == datetime(2026, 3, 1, 11, tzinfo=UTC)
+    assert parse_time("0001-01-01T00:00:00", berlin) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -111,3 +112,50 @@ async def test_nobody_there_is_unreachable() -> None:
     talk = await WebSocketProbe(f"http://127.0.0.1:{port}", Redactor()).converse("/ws", ["x"], within_s=1)
     assert talk.error
     assert talk.error.reason is Reason.UNREACHABLE
+
+
+async def test_a_redirect_is_not_followed_and_the_token_goes_nowhere_else() -> None:
+    asked: list[bytes] = []
+
+    async def other(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+
+    async with listening(other) as elsewhere:
+        target = f"Location: ws://127.0.0.1:{elsewhere}/ws?token={SECRET}\r\n"
+        async with listening(saying(http(b"", status="302 Found", more=target))) as port:
+            probe = WebSocketProbe(f"http://127.0.0.1:{port}", Redactor([SECRET]))
+            talk = await probe.converse(f"/ws?token={SECRET}", ["x"], within_s=2)
+    assert (talk.opened, talk.status) == (False, 302)
+    assert asked == []
+
+
+async def greet(socket: ServerConnection) -> None:
+    """Say hello, tell that it types, and then answer."""
+    await socket.send('{"type": "welcome"}')
+    async for _ in socket:
+        await socket.send('{"type": "typing"}')
+        await socket.send('{"type": "response"}')
+
+
+async def test_frames_that_are_no_answers_are_passed_over() -> None:
+    async with serve(greet, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        probe = WebSocketProbe(f"http://127.0.0.1:{port}", Redactor())
+        talk = await probe.converse("/ws", ["a", "b"], within_s=2, is_answer=lambda text: "response" in text)
+        silent = await probe.converse("/ws", ["a"], within_s=0.3, is_answer=lambda text: False)
+    assert [frame.json() for frame in talk.frames] == [{"type": "response"}] * 2
+    assert silent.frames[0].reply is None
+    assert silent.frames[0].error
+
+
+async def test_what_a_close_says_is_redacted() -> None:
+    async def refuse(socket: ServerConnection) -> None:
+        await socket.close(1011, f"bad token {SECRET}")
+
+    async with serve(refuse, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        probe = WebSocketProbe(f"http://127.0.0.1:{port}", Redactor([SECRET]))
+        talk = await probe.converse("/ws", ["a"], within_s=2)
+    assert talk.frames[0].error
+    assert SECRET not in talk.frames[0].error.sentence
+    assert "***" in talk.frames[0].error.sentence

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.probe.redaction import MASK, Redactor
+from checks.probe.redaction import MASK, Redactor, url_secrets
 
 SECRET = 'Pa"ss/wörd+&=% 7!'
 
@@ -97,3 +97,18 @@ def test_a_learned_secret_is_masked_from_then_on() -> None:
 
 def test_a_very_short_secret_does_not_mask_ordinary_text() -> None:
     assert Redactor(["ab"]).redact("about a cab") == "about a cab"
+
+
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("postgresql://u:hunter2@db/chat", {"hunter2"}),
+        ("postgresql://u:hun%40ter2@db/chat", {"hun%40ter2", "hun@ter2"}),
+        ("postgresql://u:one@two@db/chat", {"one@two", "one", "two"}),
+        ("postgresql://u@db/chat", set()),
+        ("sqlite:////var/lib/chat.db", set()),
+        ("", set()),
+    ],
+)
+def test_whatever_may_be_a_password_in_a_url_is_known(url: str, parts: set[str]) -> None:
+    assert set(url_secrets(url)) == parts

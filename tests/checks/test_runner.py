@@ -34,6 +34,7 @@ from checks.registry import Check
 from checks.runner import Run, RunSummary
 from tests.checks.builders import evidence, open_journal
 
+SECRET = "canary-password"
 Function = Callable[[Context], Awaitable[Outcome]]
 
 
@@ -235,3 +236,18 @@ async def test_a_journal_that_cannot_be_written_ends_the_run_with_its_sentence(t
     with pytest.raises(ReviewError, match="the disk is full"):
         await bench.go()
     assert not any(isinstance(event, CheckFinished) for event in bench.events)
+
+
+async def test_no_sentence_of_a_check_carries_a_secret_into_the_record(tmp_path: Path) -> None:
+    told = f"it said {SECRET} and %63anary and Bearer abcdef.ghijkl"
+    seen = evidence(title=told, body=told)
+    outcome = failed(told, observed=told, expected=told, evidence=[seen])
+    bench = Bench(tmp_path, [step("A", answering(outcome))])
+    bench.run.target = target_for_url("http://127.0.0.1:1", {"GONOGO_PASSWORD": SECRET})
+    (result,) = (await bench.go()).results
+    assert "***" in result.summary
+    written = await asyncio.to_thread(lambda: [file.read_bytes() for file in tmp_path.iterdir()])
+    assert not any(SECRET.encode() in raw or b"abcdef.ghijkl" in raw for raw in written)
+    journal = open_journal(tmp_path / "journal.db")
+    assert journal.evidence(result.evidence).keys() == set(result.evidence)
+    journal.close()
