@@ -117,11 +117,32 @@ def latest(entries: Iterable[Entry], kind: Kind) -> dict[str, Entry]:
     return {entry.subject: entry for entry in entries if entry.kind is kind}
 
 
+def in_force(entries: Iterable[Entry]) -> dict[str, Entry]:
+    """The result that counts for each check: the last one, but for a failure that was not disproved.
+
+    Only a PASS heals a FAIL: what could not be judged later, or was skipped, leaves it standing.
+    """
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.kind is Kind.RESULT:
+            standing = found.get(entry.subject)
+            is_open = standing is not None and standing.body["verdict"] == Verdict.FAIL
+            if not (is_open and entry.body["verdict"] == Verdict.INCONCLUSIVE):
+                found[entry.subject] = entry
+    return found
+
+
+def fold_key(entry: Entry) -> tuple[str, str, bool]:
+    """Entries of one key supersede each other: one that was not judged leaves standing what was judged before."""
+    is_unjudged = entry.kind is Kind.RESULT and entry.body["verdict"] == Verdict.INCONCLUSIVE
+    return entry.kind.value, entry.subject, is_unjudged
+
+
 def check_states(
     entries: Sequence[Entry], checks: Iterable[Check], max_age: Mapping[Area, timedelta], now: datetime
 ) -> tuple[CheckState, ...]:
     """What the entries (in order of `seq`) say of each check; older than `max_age` of its area is STALE."""
-    results = latest(entries, Kind.RESULT)
+    results = in_force(entries)
     states = []
     for check in checks:
         entry = results.get(check.id)

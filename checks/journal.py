@@ -49,6 +49,8 @@ from checks.text import NOTHING, Clean, one_line
 
 BORN_WITHIN_S = 2.0
 """How long a reader waits for the tables of a journal that its writer is just making."""
+UNJUDGED = '"verdict":"INCONCLUSIVE"'
+"""How the canonical JSON of a result says so; within a string of it the quotation marks would be escaped."""
 _BATCH = 500
 
 
@@ -170,14 +172,27 @@ class Journal:
             return _last(connection)
 
     def latest(self, upto: int | None = None) -> list[Entry]:
-        """The last entry of each kind and subject, in order; with `upto`, as it was when that entry was the last."""
+        """The last entry of each kind and subject, in order; with `upto`, as it was when that entry was the last.
+
+        Where the last result of a check is INCONCLUSIVE, the last one that is not comes with it.
+        """
         columns = schema.entries.c
         newest = select(func.max(columns.seq)).group_by(columns.kind, columns.subject)
         if upto is not None:
             newest = newest.where(columns.seq <= upto)
         query = select(schema.entries).where(columns.seq.in_(newest)).order_by(columns.seq)
         with self._reading() as connection:
-            return [self._read(row) for row in connection.execute(query)]
+            rows = list(connection.execute(query))
+            for row in [row for row in rows if row.kind == Kind.RESULT and UNJUDGED in row.body]:
+                judged = (
+                    select(schema.entries)
+                    .where(columns.kind == row.kind, columns.subject == row.subject, columns.seq < row.seq)
+                    .where(columns.body.not_like(f"%{UNJUDGED}%"))
+                    .order_by(columns.seq.desc())
+                    .limit(1)
+                )
+                rows += connection.execute(judged)
+        return [self._read(row) for row in sorted(rows, key=lambda row: row.seq)]
 
     def entries(self, *, kinds: Collection[Kind] = (), after: int = 0) -> list[Entry]:
         """Every entry behind number `after`, in order; with `kinds`, those alone."""

@@ -24,6 +24,7 @@ from checks.fold import (
     Snapshot,
     cannot_write,
     check_states,
+    fold_key,
     interruptions,
     last_decision,
     latest,
@@ -165,7 +166,7 @@ class Review:
             if not self._folded:
                 self._folded = tuple(self._journal.latest())
             elif gained := self._journal.entries(after=self._folded[-1].seq):
-                by_subject = {(entry.kind, entry.subject): entry for entry in (*self._folded, *gained)}
+                by_subject = {fold_key(entry): entry for entry in (*self._folded, *gained)}
                 self._folded = tuple(sorted(by_subject.values(), key=lambda entry: entry.seq))
             return self._folded
 

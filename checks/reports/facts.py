@@ -51,8 +51,10 @@ class Step:
 
     @property
     def latest(self) -> Judged | None:
-        """What counts; None where the check was never run."""
-        return self.attempts[-1] if self.attempts else None
+        """What counts; None where the check was never run. A failure counts until a PASS disproves it."""
+        judged = (*self.earlier, *self.attempts)
+        counting = (one for one in reversed(judged) if one.result == self.state.result)
+        return next(counting, judged[-1] if judged else None)
 
     @property
     def evidence(self) -> tuple[str, ...]:

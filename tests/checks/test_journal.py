@@ -274,3 +274,14 @@ def test_two_that_begin_a_review_at_the_same_time_do_not_disturb_each_other(path
         assert verify_file(path) == []
         for file in path.parent.iterdir():
             file.unlink()
+
+
+def test_what_was_judged_before_comes_with_what_could_not_be_judged(path: Path) -> None:
+    journal = open_journal(path)
+    for verdict in ("PASS", "FAIL", "INCONCLUSIVE", "INCONCLUSIVE"):
+        journal.append(Kind.RESULT, "a", {"verdict": verdict, "summary": 'says "verdict":"INCONCLUSIVE"'})
+    journal.append(Kind.RESULT, "b", {"verdict": "INCONCLUSIVE"})
+    journal.append(Kind.RESULT, "c", {"verdict": "FAIL"})
+    found = [(entry.seq, entry.subject, entry.body["verdict"]) for entry in journal.latest()]
+    assert found == [(2, "a", "FAIL"), (4, "a", "INCONCLUSIVE"), (5, "b", "INCONCLUSIVE"), (6, "c", "FAIL")]
+    journal.close()

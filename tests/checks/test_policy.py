@@ -145,3 +145,22 @@ def test_rows_left_behind_are_told_by_bot() -> None:
 )
 def test_ages_are_told_in_words(seconds: int, told: str) -> None:
     assert age(NOON, NOON + timedelta(seconds=seconds)) == told
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "ceiling"),
+    [
+        ([Verdict.FAIL, Verdict.INCONCLUSIVE], Ceiling.NO_GO),
+        ([Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE], Ceiling.NO_GO),
+        ([Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE], Ceiling.NO_GO),
+        ([Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS], Ceiling.GO),
+        ([Verdict.FAIL, Verdict.PASS, Verdict.INCONCLUSIVE], Ceiling.NOT_DECIDABLE),
+        ([Verdict.INCONCLUSIVE, Verdict.FAIL], Ceiling.NO_GO),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else "",
+)
+def test_only_a_pass_heals_a_failure(verdicts: list[Verdict], ceiling: Ceiling) -> None:
+    check = of(Severity.BLOCKER)
+    others = [found for found in all_passed() if found.id != check.id]
+    judged = [result(check.id, verdict, run=f"run-{place}") for place, verdict in enumerate(verdicts)]
+    assert decide(recorded([*others, *judged]), walkthrough(), ONLY_WALKTHROUGH, NOON).ceiling is ceiling
