@@ -80,7 +80,9 @@ async def recover(
     for entry in unfinished(entries):
         _finish(entry, entries, append, announce)
     if ended:
-        announce(Notice(clean(f"{ended} bots that an interrupted run had launched were stopped.")))
+        what = "1 bot" if ended == 1 else f"{ended} bots"
+        verb = "was" if ended == 1 else "were"
+        announce(Notice(clean(f"{what} that an interrupted run had launched {verb} stopped.")))
     for problem in problems.values():
         announce(Notice(clean(problem), is_warning=True))
     for file in files:

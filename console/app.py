@@ -244,6 +244,9 @@ class GonogoApp(QuietApp):
 
     def _may_write(self, what: str) -> bool:
         snapshot = self.picture.snapshot
+        if what == "run" and not self.picture.is_ready:
+            self.tell("The review is being opened; the run starts then.")
+            return True
         if snapshot is None or not self.picture.is_ready:
             self.tell("The review is not open yet; try again in a moment.", is_warning=True)
             return False

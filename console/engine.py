@@ -62,6 +62,8 @@ class Engine:
         self._why = ""
         self._is_urgent = False
         self._is_ready = False
+        self._waiting: list[Callable[[], None]] = []
+        """What was wished for before the review was open."""
         self._is_snapshot_due = False
         self.failure: BaseException | None = None
         """Why the thread ended by itself."""
@@ -84,7 +86,7 @@ class Engine:
                 raise ReviewError("A run is under way already; stop it with x, or wait for its end.")
             self._run = self._task(self._run_to_the_end(review, areas, tuple(checks), gate))
 
-        self._ask(begin)
+        self._ask(begin, may_wait=True)
 
     def stop(self, why: str) -> None:
         """End the run that is under way; it cleans up first."""
@@ -150,8 +152,13 @@ class Engine:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nothing is left to wish for
             self._loop.call_soon_threadsafe(call)
 
-    def _ask(self, call: Callable[[Review], object], *, is_reading: bool = False) -> None:
+    def _ask(
+        self, call: Callable[[Review], object], *, is_reading: bool = False, may_wait: bool = False
+    ) -> None:
         def do() -> None:
+            if may_wait and not self._is_ready and not self._end.is_set():
+                self._waiting.append(do)
+                return
             if self._review is None or self._end.is_set() or not (self._is_ready or is_reading):
                 if not is_reading:
                     self._tell(Refused("The review is not open yet; try again in a moment."))
@@ -189,6 +196,9 @@ class Engine:
         self._tell(SnapshotTaken(review.snapshot()))
         self._is_ready = True
         self._tell(ReviewReady())
+        waiting, self._waiting = self._waiting, []
+        for wish in waiting:
+            wish()
         while True:
             await asyncio.sleep(FOLLOW_EVERY_S if review.read_only else REFOLD_EVERY_S)
             if not review.read_only or review.changed():

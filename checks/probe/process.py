@@ -91,14 +91,16 @@ class ProcessProbe:
         what = f"port {port}: {'accepts connections' if listening else 'closed'}" if port else "port unknown"
         if is_own is False:
             listening, what = False, f"port {port}: belongs to another process"
+        commands = (
+            f"ps -o pid,ppid,lstart,stat,args -p {pid}" if pid else "",
+            f"ss -ltnp 'sport = :{port}'" if port else "",
+        )
         lines = [who, *([f"command line: {command_line}"] if command_line else []), what]
         evidence = Evidence(
             kind="process",
             title=one_line(f"{who}; {what}"),
             body=clean("\n".join(lines)),
-            command=clean(
-                f"ps -o pid,ppid,lstart,stat,args -p {pid}; ss -ltnp 'sport = :{port}'" if pid else ""
-            ),
+            command=clean("; ".join(filter(None, commands))),
             captured_at=at,
         )
         return Seen(identity, command_line, listening, evidence)

@@ -119,6 +119,12 @@ def _tell_host(host: HostView, notes: _Notes) -> None:
 
 def _tell_interface(interface: Interface, notes: _Notes) -> None:
     notes.found += interface.found
+    notes.missing.append(
+        clean(
+            "a user to sign in as: set GONOGO_USERNAME and GONOGO_PASSWORD before a run, or name a file with them in "
+            "[credentials] file"
+        )
+    )
     notes.missing += interface.missing
     for key, value in (("name", interface.title), ("version", interface.version)):
         if value:

@@ -139,10 +139,14 @@ async def user_signs_in(context: Context) -> Outcome:
         if credentials.token:
             return await _token_is_accepted(context)
         names = context.target.profile.credentials
+        where = (
+            f", here or in {names.file}" if names.file else ", or name a file with them in [credentials] file"
+        )
+        # Where everything else wants a token, nothing that follows could be judged.
+        is_needed = context.target.contract.rest_auth == "bearer"
         return inconclusive(
-            Reason.NO_SOURCE,
-            f"There are no credentials: set {names.username_env} and {names.password_env}, or name a file "
-            "with them in [credentials] file",
+            Reason.BLOCKED if is_needed else Reason.NO_SOURCE,
+            f"There are no credentials: set {names.username_env} and {names.password_env}{where}",
             expected=expected,
         )
     control = await _sign_in(context, credentials.username, f"wrong-{context.nonce}")

@@ -19,6 +19,7 @@ from screens.requests import DraftChanged
 from screens.wording import heading, outcome
 from widgets.line import Line
 
+WEAKEST_SHOWN = 2
 IN_THE_TEXT = "enter goes on to the button that records"
 
 
@@ -92,12 +93,10 @@ def form_text(wanted: Ceiling, snapshot: Snapshot) -> Content:
     return Content("\n").join(
         [
             Content.assemble("You decide          ", outcome(wanted.value)),
-            Content.assemble(
-                "The evidence allows ", outcome(snapshot.judgement.ceiling.value), " at best, because"
-            ),
+            Content.assemble("The evidence allows ", outcome(snapshot.judgement.ceiling.value), " at best"),
+            heading("The weakest and oldest evidence"),
+            *evidence_lines(snapshot)[:WEAKEST_SHOWN],
+            heading("Why it allows no more"),
             *reason_lines(snapshot),
-            "",
-            heading("Weakest and oldest evidence first"),
-            *evidence_lines(snapshot)[:6],
         ]
     )

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shlex
+import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -106,3 +110,56 @@ def _run(gonogo: Gonogo, port: int) -> Done:
     )
     gonogo.profile(f'[target]\nurl = "http://127.0.0.1:{port}"\n[walkthrough]\n{limits}\n')
     return gonogo("run", "walkthrough")
+
+
+def test_a_reader_that_goes_away_does_not_end_the_run(gonogo: Gonogo) -> None:
+    with subprocess.Popen(
+        gonogo.command("run", "walkthrough", "--demo", "--json", "run.json"),
+        cwd=gonogo.where,
+        env=gonogo.environ,
+        stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    ) as running:
+        assert running.stdout
+        running.stdout.readline()
+        running.stdout.close()
+        assert running.wait(40) == 0
+    assert (gonogo.where / "run.json").is_file()
+
+
+def test_a_pipe_named_for_the_json_is_written_to_and_kept(gonogo: Gonogo) -> None:
+    pipe = gonogo.where / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True) as reader:
+        assert gonogo("run", "walkthrough", "--demo", "--json", "pipe").code == 0
+        assert reader.stdout
+        assert '"results"' in reader.stdout.read()
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_state_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    done = Gonogo(tmp_path, GONOGO_STATE_DIR="/etc/passwd")("status")
+    assert done.code == 2
+    assert "The state folder /etc/passwd cannot be made" in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+def test_a_closed_output_is_no_fault(gonogo: Gonogo) -> None:
+    command = shlex.join(gonogo.command("checks"))
+    done = subprocess.run(
+        ["sh", "-c", f"{command} >&-"],
+        env=gonogo.environ,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_credentials_that_no_request_can_carry_are_refused_and_not_shown(tmp_path: Path) -> None:
+    done = Gonogo(tmp_path, GONOGO_TOKEN="canary-token\r")("run", "walkthrough")
+    assert done.code == 2
+    assert "GONOGO_TOKEN holds a control character" in done.err
+    assert "canary" not in done.err + done.out

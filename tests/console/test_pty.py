@@ -370,3 +370,10 @@ def test_a_profile_with_a_mistake_is_told_once_the_terminal_is_back(
         assert session.left_on() == set()
         assert "colour" in session.text
         assert "Traceback" not in session.text
+
+
+def test_a_key_that_comes_before_the_review_is_open_is_not_lost(start: Start) -> None:
+    session = start()
+    session.until("Walkthrough")
+    session.press("A")
+    session.until("14/14")
