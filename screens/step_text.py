@@ -32,9 +32,11 @@ def row(entry: CheckState, progress: Progress | None, now: float) -> Row:
         again = f"{entry.title} (attempt {progress.attempt})" if progress.attempt > 1 else entry.title
         return Row(entry.id, "RUNNING", number, again, elapsed(now - progress.since))
     is_awaited = progress is not None and entry.id in progress.checks and entry.id not in progress.done
-    if result is None or is_awaited:
-        # During a run, an older verdict would pass for this run's.
+    if result is None:
         return Row(entry.id, "NOT RUN", number, entry.title)
+    if is_awaited:
+        # During a run, an older verdict would pass for this run's; it counts until it is superseded.
+        return Row(entry.id, "TO COME", number, f"{entry.title} (so far {entry.state.value})")
     return Row(entry.id, entry.state.value, number, entry.title, duration(result.duration_s))
 
 

@@ -39,6 +39,7 @@ LOOKS = {
     "WAIVED": Look("!", "doubt"),
     "NA": Look("-", "quiet"),
     "NOT RUN": UNKNOWN,
+    "TO COME": UNKNOWN,
     "RUNNING": Look("●", "busy"),
     "WAITING": Look("●", "busy"),
     "GO": Look("✔", "good"),
