@@ -94,7 +94,7 @@ def test_when_the_guard_dies_too_the_next_start_stops_the_bots(gonogo: Gonogo, d
     assert bots_of(demo), "the bot is there without gonogo and guard"
     again = gonogo("run", "walkthrough", "--profile", demo.profile)
     assert again.code == 0, again.out
-    assert "an interrupted run had launched were stopped" in again.out
+    assert "that an interrupted run had launched was stopped" in again.out
     assert bots_of(demo) == []
 
 
