@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +24,16 @@ from checks.target import Target
 
 T = TypeVar("T")
 FIRST_POLL_S, LONGEST_POLL_S = 0.1, 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Another client of the target, whom it tells from the run by the address where the target is on loopback."""
+
+    http: HttpProbe
+    controller: Controller
+    address: str
+    """Where its connections come from; empty where that is the run's own address."""
 
 
 class Context:
@@ -63,6 +74,27 @@ class Context:
         found: T = self._states[kind]
         return found
 
+    @asynccontextmanager
+    async def visitor(self, place: int) -> AsyncIterator[Visitor]:
+        """Another client, number `place` (1 to 99): what it spends of a rate limit is not taken from anybody else.
+
+        It has the run's token. Away from loopback it comes from the run's own address.
+        """
+        target, number = self.target, 1 + int(self.nonce[:4], 16) % 200
+        address = f"127.{number}.77.{place}" if target.host in ("127.0.0.1", "localhost") else ""
+        ca_file = target.profile.target.ca_file
+        options: dict[str, Any] = {
+            "ca_file": ca_file,
+            "clock": self.now,
+            "meter": self.http.meter,
+            "local_address": address,
+        }
+        async with HttpProbe(target.url, self.redactor, **options) as http:
+            sockets = WebSocketProbe(target.url, self.redactor, **options)
+            controller = Controller(target, http, sockets, self.redactor)
+            controller.token = self.controller.token
+            yield Visitor(http, controller, address)
+
     def hop(self, name: str) -> None:
         """Announce which part of the path is being crossed: `ui`, `controller`, `bot`, `database`."""
         self._announce(HopCrossed(name))
@@ -93,7 +125,7 @@ async def opened(
     port = target.profile.process.port or target.port
     processes = ProcessProbe(redactor, host=target.host, port=port, clock=clock)
     async with HttpProbe(target.url, redactor, ca_file=ca_file, clock=clock) as http:
-        sockets = WebSocketProbe(target.url, redactor, ca_file=ca_file, clock=clock)
+        sockets = WebSocketProbe(target.url, redactor, ca_file=ca_file, clock=clock, meter=http.meter)
         controller = Controller(target, http, sockets, redactor)
         launches = Launches(target, controller, processes, guard, record, run)
         try:

@@ -77,9 +77,15 @@ class Controller:
         within_s: float | None = None,
         with_token: bool = True,
         raw_body: bytes | None = None,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        is_patient: bool = True,
         **values: str,
     ) -> Reply:
-        """Ask operation `name`; a short Retry-After is waited for, as a polite client does."""
+        """Ask operation `name`; a short Retry-After is waited for, as a polite client does, unless not `is_patient`.
+
+        `token` is sent in place of the run's own.
+        """
         operation = self.operation(name)
         limit_s = within_s or self._target.profile.walkthrough.timeout_s
         seen: list[Evidence] = []
@@ -92,11 +98,14 @@ class Controller:
                 if raw_body is not None or operation.body is None
                 else fill(operation.body, values),
                 raw_body=raw_body,
-                token=self.token if with_token else "",
+                token=(self.token if token is None else token) if with_token else "",
+                headers=headers,
             )
             seen.append(answer.evidence)
             wait_s = _retry_after_s(answer)
             if answer.status != 429 or wait_s is None or wait_s > MAX_THROTTLE_WAIT_S or attempt == 3:
+                break
+            if not is_patient:
                 break
             await asyncio.sleep(wait_s)
         return self._judge(operation, answer, tuple(seen))
@@ -107,19 +116,28 @@ class Controller:
         *,
         within_s: float,
         with_token: bool = True,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Conversation:
-        """Send (bot id, text) pairs as queries over one WebSocket, each after the answer to the one before."""
+        """Send (bot id, text) pairs as queries over one WebSocket, each after the answer to the one before.
+
+        `token` is sent in place of the run's own; `headers` go with the handshake.
+        """
         body = self.operation("ws_send").body or {}
         frames = [
             json.dumps(fill(body, {"bot_id": bot_id, "text": text}), ensure_ascii=False)
             for bot_id, text in messages
         ]
         path = self.operation("ws").path
-        token = self.token if with_token else ""
+        token = (self.token if token is None else token) if with_token else ""
         if not token:
             path = path.partition("?")[0]
         return await self._sockets.converse(
-            fill_path(path, {"token": token}), frames, within_s=within_s, is_answer=self._is_answer
+            fill_path(path, {"token": token}),
+            frames,
+            within_s=within_s,
+            is_answer=self._is_answer,
+            headers=headers,
         )
 
     def _is_answer(self, text: str) -> bool:

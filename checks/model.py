@@ -45,6 +45,8 @@ class Verdict(StrEnum):
     PASS = "PASS"
     FAIL = "FAIL"
     INCONCLUSIVE = "INCONCLUSIVE"
+    NA = "NA"
+    """It does not apply here: follows from a fact that was evaluated and stands in the summary."""
 
 
 class State(StrEnum):
@@ -96,6 +98,24 @@ class Area(StrEnum):
     SIGNOFF = "signoff"
 
 
+class Subject(StrEnum):
+    """What a check of the audit is about, in the order in which they are run and shown.
+
+    What spends the target's rate limits comes late, so that nothing else is refused because of it.
+    """
+
+    NONE = ""
+    SETTINGS = "Effective settings"
+    DATABASE = "Database"
+    JWT = "JWT"
+    TLS = "TLS"
+    HTTP = "HTTP surface"
+    LOGGING = "Error logging"
+    HOST = "Host"
+    PERFORMANCE = "Performance"
+    RATE = "Rate limiting"
+
+
 class Reason(StrEnum):
     """Why a verdict is what it is; closed, so that scripts can branch on it."""
 
@@ -110,6 +130,7 @@ class Reason(StrEnum):
     NO_RIGHT = "no-right"
     CONTROL = "control"
     BLOCKED = "blocked"
+    NOT_APPLICABLE = "not-applicable"
     SKIPPED = "skipped"
     INTERRUPTED = "interrupted"
     CHECK_ERROR = "check-error"
@@ -203,6 +224,15 @@ def inconclusive(
     )
 
 
+def not_applicable(
+    fact: str, *, observed: object = "", expected: object = "", evidence: Sequence[Evidence] = ()
+) -> Outcome:
+    """There is nothing here to expect anything of; `fact` is what was seen that says so."""
+    return Outcome(
+        Verdict.NA, clean(fact), Reason.NOT_APPLICABLE, clean(observed), clean(expected), tuple(evidence)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """One judgement of one check, as the journal keeps it."""
@@ -277,6 +307,7 @@ class Kind(StrEnum):
     LAUNCHING = "launching"  # subject: the bot's id; written before the request is sent
     STOPPED = "stopped"  # subject: the bot's id
     LEFTOVER = "leftover"  # subject: the run's id; rows that the target gives no way to delete
+    SELF_TEST = "self-test"  # subject: the check's id; whether its bad cases were flagged on this host
     DECISION = "decision"  # subject: the review's id
     REPORT_WRITTEN = "report-written"  # subject: the manifest's digest
 

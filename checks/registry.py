@@ -1,7 +1,7 @@
 """The register of checks: one decorator, filled by importing the area packages.
 
-A new check is one decorated coroutine function in a module below `checks/walkthrough/` (later `checks/audit/`
-and the others); it is then discovered, listed, run, shown and reported without another edit.
+A new check is one decorated coroutine function in a module below `checks/walkthrough/` or `checks/audit/`; it is
+then discovered, listed, run, shown and reported without another edit.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from checks.model import Area, Outcome, Safety, Severity
+from checks.model import Area, Outcome, Safety, Severity, Subject
 
 if TYPE_CHECKING:
     from checks.context import Context
 
-PACKAGES: dict[Area, str] = {Area.WALKTHROUGH: "checks.walkthrough"}
+PACKAGES: dict[Area, str] = {Area.WALKTHROUGH: "checks.walkthrough", Area.AUDIT: "checks.audit"}
 """Where each area's checks live; an area without a package has no checks yet."""
 
 
@@ -40,6 +40,12 @@ class Check:
     hops: tuple[str, ...]
     """The parts of the path UI -> controller -> bot -> database that it crosses."""
     function: Callable[[Context], Awaitable[Outcome]]
+    subject: Subject = Subject.NONE
+    """The group that it belongs to within its area."""
+    fix: str = ""
+    """What to do about a failure: a setting or command to paste, in one or more lines."""
+    within_s: float = 0.0
+    """After so many seconds it is given up as INCONCLUSIVE; 0: it bounds itself."""
 
     def document(self) -> dict[str, object]:
         """The check as `gonogo checks --json` prints it."""
@@ -53,6 +59,8 @@ class Check:
             "why": self.why,
             "reference": self.reference,
             "needs": list(self.needs),
+            "subject": self.subject.value,
+            "fix": self.fix,
         }
 
 
@@ -71,6 +79,9 @@ def check(
     reference: str = "",
     needs: tuple[str, ...] = (),
     hops: tuple[str, ...] = (),
+    subject: Subject = Subject.NONE,
+    fix: str = "",
+    within_s: float = 0.0,
 ) -> Callable[[Callable[[Context], Awaitable[Outcome]]], Callable[[Context], Awaitable[Outcome]]]:
     """Register the decorated coroutine function. Raises ValueError when the id is taken."""
 
@@ -79,24 +90,30 @@ def check(
     ) -> Callable[[Context], Awaitable[Outcome]]:
         if id in _CHECKS:
             raise ValueError(f"check {id} is registered twice")
-        _CHECKS[id] = Check(id, title, area, severity, safety, sends, why, reference, needs, hops, function)
+        _CHECKS[id] = Check(
+            *(id, title, area, severity, safety, sends, why, reference, needs, hops, function),
+            subject=subject,
+            fix=fix,
+            within_s=within_s,
+        )
         return function
 
     return register
 
 
 def catalogue(areas: Iterable[Area] = tuple(PACKAGES)) -> tuple[Check, ...]:
-    """Every check of `areas`, discovered, in the order of the areas and then of their ids."""
+    """Every check of `areas`, discovered, in the order of the areas, their subjects and their ids."""
     wanted = list(areas)
     for area in wanted:
         if package := PACKAGES.get(area):
             for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
                 importlib.import_module(module.name)
     order = {area: place for place, area in enumerate(Area)}
+    subjects = list(Subject)
     return tuple(
         sorted(
             (entry for entry in _CHECKS.values() if entry.area in wanted),
-            key=lambda entry: (order[entry.area], entry.id),
+            key=lambda entry: (order[entry.area], subjects.index(entry.subject), entry.id),
         )
     )
 

@@ -141,7 +141,7 @@ class Run:
                     self._skip(check, go.because, attempt)
                     break
                 result = await self._judge(check, context, attempt)
-                if result.verdict is Verdict.PASS:
+                if result.verdict in (Verdict.PASS, Verdict.NA):
                     break
                 go = await self.gate(check, result)
                 if go.choice is Choice.GO:
@@ -252,18 +252,27 @@ def _redacted(outcome: Outcome, redactor: Redactor) -> Outcome:
 async def _outcome(check: Check, context: Context) -> Outcome:
     """Call the check; what it raises is a doubt about the check, never a verdict about the target."""
     try:
-        return await check.function(context)
+        async with asyncio.timeout(check.within_s or None) as limit:
+            return await check.function(context)
     except ReviewError:
         raise
     except GonogoError as problem:
         return inconclusive(Reason.CHECK_ERROR, f"The check could not be made: {problem}")
+    except TimeoutError as problem:
+        if limit.expired():
+            return inconclusive(Reason.TIMEOUT, f"It could not be judged within {check.within_s:g} s")
+        return _broken(problem)
     except Exception as problem:  # noqa: BLE001 - the one place where a fault of a check is caught
-        where = traceback.extract_tb(problem.__traceback__)[-1]
-        place = f"{Path(where.filename).name}:{where.lineno}"
-        return inconclusive(
-            Reason.CHECK_ERROR,
-            f"The check itself failed with {type(problem).__name__} at {place}; please report it",
-        )
+        return _broken(problem)
+
+
+def _broken(problem: Exception) -> Outcome:
+    where = traceback.extract_tb(problem.__traceback__)[-1]
+    place = f"{Path(where.filename).name}:{where.lineno}"
+    return inconclusive(
+        Reason.CHECK_ERROR,
+        f"The check itself failed with {type(problem).__name__} at {place}; please report it",
+    )
 
 
 async def _left_rows(context: Context, *, count: bool) -> list[dict[str, object]]:

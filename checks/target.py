@@ -24,6 +24,8 @@ class Operation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     method: str = "GET"
     path: str = ""
     body: Body | None = None
+    limit: str = ""
+    """Declared rate limit: calls, a slash and seconds, as in `5/300`; empty where none is declared."""
     reply: dict[str, str] = {}
     """Where a field stands in the answer: our name -> dotted path (`data.token`; `` is the whole answer)."""
 
@@ -50,7 +52,16 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     bad_bot_id: str = "not a bot id!"
     """A bot id that launch must refuse."""
     operations: dict[str, Operation] = {}
-    """health, page, login, launch, stop, send, bots, history; `ws` (path only) and `ws_send` (frame body)."""
+    """health, page, login, register, launch, stop, send, bots, status, history; `ws` (path only) and `ws_send`
+    (frame body)."""
+    settings: dict[str, tuple[str, ...]] = {}
+    """Our name of a setting -> the variables and configuration keys (dotted) in which it may be given."""
+    public: tuple[str, ...] = ("/", "/health")
+    """Paths that everybody may ask for without a token; one that ends in `/` means what is below it too."""
+    description: str = "/openapi.json"
+    """Path of the API's description (OpenAPI); empty where there is none."""
+    metrics: str = ""
+    """Path of the metrics in the Prometheus text format; empty where there are none."""
     table: str = "messages"
     columns: dict[str, str] = {}
     """Our name (`id`, `bot_id`, `role`, `text`, `time`) -> column name."""
@@ -144,6 +155,47 @@ class WalkthroughSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """Kill a bot that this walkthrough launched, to see it reported as down."""
 
 
+class AuditSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[audit]: what production is held against."""
+
+    config_files: tuple[str, ...] = ()
+    """Configuration files of the controller: .env, TOML, YAML, JSON or INI."""
+    sample_files: tuple[str, ...] = ()
+    """Sample configuration that ships with the controller: its values must not be in use."""
+    declared: dict[str, str] = {}
+    """Setting -> the value that it has to have in production, as in `pool_size = "8"`."""
+    concurrency: int = 20
+    """Requests that are under way at the same time at the declared peak."""
+    instances: int = 1
+    """Controllers that share the database."""
+    token_hours: float = 24.0
+    """Longest lifetime of a token, in hours."""
+    tls_url: str = ""
+    """Where clients reach the controller over TLS, where a proxy does that: https://HOST[:PORT]."""
+    certificate_days: int = 30
+    """Days that a certificate must still be valid for."""
+    origin: str = ""
+    """Origin of the web pages that may use the API, besides the controller's own."""
+    health_p95_s: float = 0.25
+    """Longest 95th percentile of the health operation at rest, in seconds."""
+    list_p95_s: float = 0.5
+    """The same for the list of bots."""
+    history_p95_s: float = 0.5
+    """The same for the history."""
+    send_p95_s: float = 1.0
+    """The same for a command and its reply."""
+    log_within_s: float = 5.0
+    """Until what happened is in the log, in seconds."""
+    backups: str = ""
+    """Folder with the backups of the database, or one file."""
+    backup_hours: float = 24.0
+    """Greatest age of the newest backup, in hours."""
+    disk_free_percent: float = 20.0
+    """Free space that the file systems of database and log must have."""
+    ports: tuple[str, ...] = ()
+    """Further ports on which the controller, its bots or its database may listen on public addresses."""
+
+
 class ReviewSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[review]"""
 
@@ -178,6 +230,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     process: ProcessSection = ProcessSection()
     log: LogSection = LogSection()
     walkthrough: WalkthroughSection = WalkthroughSection()
+    audit: AuditSection = AuditSection()
     review: ReviewSection = ReviewSection()
     report: ReportSection = ReportSection()
     console: ConsoleSection = ConsoleSection()
@@ -236,6 +289,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     def is_local(self) -> bool:
         """Whether the target runs on this host, as far as its address tells."""
         return self.host == "localhost" or self.host.startswith("127.") or self.host == "::1"
+
+    @property
+    def may_be_disturbed(self) -> bool:
+        """Whether checks may load or disturb it: it is on loopback, or its host is `authorized` in the profile."""
+        return self.is_local or self.host in self.profile.target.authorized
 
     @property
     def title(self) -> str:

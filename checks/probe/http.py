@@ -37,6 +37,14 @@ SHOWN_HEADERS = (
 )
 
 
+@dataclass(slots=True)
+class Meter:
+    """Counts what one run sends."""
+
+    requests: int = 0
+    """HTTP requests and WebSocket handshakes."""
+
+
 @dataclass(frozen=True, slots=True)
 class TransportError:
     """Why there is no complete answer: data, not an exception."""
@@ -90,10 +98,14 @@ class HttpProbe:
         ca_file: str = "",
         clock: Callable[[], datetime] = utc_now,
         transport: httpx.AsyncBaseTransport | None = None,
+        meter: Meter | None = None,
+        local_address: str = "",
     ) -> None:
+        """`local_address` is where the connections come from; empty: what the host chooses."""
         self._base_url = base_url.rstrip("/")
         self._redactor = redactor
         self._clock = clock
+        self.meter = meter or Meter()
         # Loading the system's certificates takes longer than a whole walkthrough step; without TLS an empty
         # context does, and it would refuse every certificate.
         is_secure = base_url.startswith("https")
@@ -102,6 +114,8 @@ class HttpProbe:
             if is_secure
             else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         )
+        if local_address:
+            transport = httpx.AsyncHTTPTransport(verify=verify, local_address=local_address, trust_env=False)
         self._client = httpx.AsyncClient(
             verify=verify,
             transport=transport,
@@ -139,6 +153,7 @@ class HttpProbe:
         if content is not None:
             sent.setdefault("content-type", "application/json")
         url = self._base_url + path
+        self.meter.requests += 1
         started_at, began = self._clock(), time.monotonic()
         status, seen, body, error = await self._exchange(method, url, sent, content, within_s)
         elapsed_s = time.monotonic() - began

@@ -47,6 +47,21 @@ class Rows:
     evidence: Evidence
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a free query answered."""
+
+    rows: tuple[Mapping[str, Any], ...]
+    """Column name -> value, raw."""
+    error: TransportError | None
+    """NO_SOURCE where no database is known or it cannot be opened or asked, TIMEOUT where it did not answer in time."""
+    evidence: Evidence
+
+    def value(self) -> Any:
+        """The first column of the first row; None where there is no row."""
+        return next(iter(self.rows[0].values()), None) if self.rows else None
+
+
 class SqlProbe:
     """Reads one table of one database, read-only, at most `MAX_ROWS` rows, `TIMEOUT_S` seconds a query."""
 
@@ -80,6 +95,88 @@ class SqlProbe:
             .limit(MAX_ROWS)
         )
         return await asyncio.to_thread(self._read, query)
+
+    @property
+    def backend(self) -> str:
+        """`sqlite`, `postgresql` or another name of a URL; empty where no database is known."""
+        try:
+            return make_url(self._url).get_backend_name() if self._url else ""
+        except (ArgumentError, ValueError):
+            return ""
+
+    @property
+    def url(self) -> URL | None:
+        """The URL in parts; None where none is known or it cannot be read."""
+        try:
+            return make_url(self._url) if self._url else None
+        except (ArgumentError, ValueError):
+            return None
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file; None for other databases."""
+        url = self.url
+        is_file = url is not None and self.backend == "sqlite" and bool(url.database)
+        return Path(url.database or "").absolute() if url is not None and is_file else None
+
+    async def ask(self, statement: str, **values: Any) -> Table:
+        """Answer one reading `statement` with `:name` placeholders, at most `MAX_ROWS` rows of it.
+
+        A database that hangs is given up after `2 * TIMEOUT_S` seconds.
+        """
+        at, began = self._clock(), time.monotonic()
+        try:
+            async with asyncio.timeout(2 * TIMEOUT_S):
+                rows, error = await asyncio.to_thread(self._ask, statement, values)
+        except TimeoutError:
+            told = f"the database did not answer within {2 * TIMEOUT_S} s"
+            rows, error = (), TransportError(Reason.TIMEOUT, clean(told))
+        return Table(rows, error, self._told(statement, values, rows, error, at, time.monotonic() - began))
+
+    def _ask(
+        self, statement: str, values: Mapping[str, Any]
+    ) -> tuple[tuple[Mapping[str, Any], ...], TransportError | None]:
+        try:
+            with self._open().connect() as connection:
+                found = connection.execute(sa.text(statement), values).mappings().fetchmany(MAX_ROWS)
+                return tuple(dict(row) for row in found), None
+        except _NoSourceError as problem:
+            return (), TransportError(Reason.NO_SOURCE, clean(self._redactor.redact(str(problem))))
+        except (SQLAlchemyError, ImportError) as problem:
+            cause = getattr(problem, "orig", None) or problem
+            what = self._redactor.redact(str(cause))
+            return (), TransportError(
+                Reason.NO_SOURCE, one_line(f"the database could not be read: {what}", 300)
+            )
+
+    def _told(
+        self,
+        statement: str,
+        values: Mapping[str, Any],
+        rows: Sequence[Mapping[str, Any]],
+        error: TransportError | None,
+        at: datetime,
+        elapsed_s: float,
+    ) -> Evidence:
+        redact = self._redactor.redact
+        shown = redact(_masked(self._url)) if self._url else "no database"
+        lines = [f"-- {shown}", statement]
+        lines += [f"-- :{name} = {_cell(redact(str(value)))}" for name, value in values.items()]
+        lines += ["", f"→ {len(rows)} rows after {elapsed_s * 1e3:.1f} ms"]
+        if rows:
+            lines.append("   " + " | ".join(rows[0]))
+        for row in rows:
+            lines.append("   " + " | ".join(_cell(redact(str(cell))) for cell in row.values()))
+        if error:
+            lines += ["", f"! {error.sentence}"]
+        outcome = "not read" if error else f"{len(rows)} rows"
+        return Evidence(
+            kind="sql",
+            title=one_line(f"SQL on {shown} → {outcome}, {elapsed_s * 1e3:.0f} ms"),
+            body=clean(redact("\n".join(lines))),
+            command=clean(redact(statement)),
+            captured_at=at,
+        )
 
     def close(self) -> None:
         """Give the connection back."""

@@ -6,16 +6,17 @@ import asyncio
 import json
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from checks.model import Evidence, Reason, utc_now
-from checks.probe.http import RAW_CHARS, REDACTED_BYTES, TransportError, redacted
+from checks.probe.http import RAW_CHARS, REDACTED_BYTES, Meter, TransportError, redacted
 from checks.probe.redaction import Redactor
 from checks.text import clean, one_line
 
@@ -77,7 +78,10 @@ class WebSocketProbe:
         *,
         ca_file: str = "",
         clock: Callable[[], datetime] = utc_now,
+        meter: Meter | None = None,
+        local_address: str = "",
     ) -> None:
+        """`local_address` is where the connections come from; empty: what the host chooses."""
         parts = urlsplit(base_url)
         self._is_secure = parts.scheme == "https"
         scheme = "wss" if self._is_secure else "ws"
@@ -85,6 +89,8 @@ class WebSocketProbe:
         self._redactor = redactor
         self._ca_file = ca_file
         self._clock = clock
+        self.meter = meter or Meter()
+        self._from: dict[str, Any] = {"local_addr": (local_address, 0)} if local_address else {}
 
     async def converse(
         self,
@@ -93,8 +99,11 @@ class WebSocketProbe:
         *,
         within_s: float,
         is_answer: Callable[[str], bool] = lambda text: True,
+        headers: Mapping[str, str] | None = None,
     ) -> Conversation:
         """Open `path`, send each frame and wait up to `within_s` seconds for its answer, close.
+
+        `headers` go with the handshake.
 
         Frames that are no answer are passed over, `MAX_PASSED_OVER` for each frame at most.
         """
@@ -103,6 +112,7 @@ class WebSocketProbe:
         status: int | None = None
         close_code: int | None = None
         opened, error = False, None
+        self.meter.requests += 1
         try:
             async with asyncio.timeout(within_s):
                 socket = await _Connect(
@@ -114,6 +124,8 @@ class WebSocketProbe:
                     ping_interval=None,
                     close_timeout=CLOSE_WITHIN_S,
                     max_size=MAX_FRAME_BYTES,
+                    additional_headers=dict(headers or {}),
+                    **self._from,
                 )
         except InvalidStatus as problem:
             status = problem.response.status_code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 import tomllib
 from collections.abc import Mapping
@@ -18,16 +19,20 @@ DEFAULT = "port8000"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MAX_COMMAND_BYTES = 64 << 20
 """A command one byte longer than the documented limit is really made and sent."""
+LIMIT = re.compile(r"[1-9]\d{0,5}/[1-9]\d{0,4}(\.\d)?")
+"""A declared rate limit: calls, a slash, seconds."""
 FIELDS = ("id", "bot_id", "role", "text", "time")
 """Our names of the columns of the messages table."""
 GIVEN: Mapping[str, tuple[str, ...]] = {
     "health": (),
     "page": (),
     "login": ("username", "password"),
+    "register": ("username", "password"),
     "launch": ("bot_id", "bot_type"),
     "stop": ("bot_id",),
     "send": ("bot_id", "text"),
     "bots": (),
+    "status": (),
     "history": ("bot_id", "limit"),
     "ws": ("token",),
     "ws_send": ("bot_id", "text"),
@@ -91,6 +96,8 @@ def _replaced(contract: Contract, values: Mapping[str, object], source: Source) 
         changes[name] = read_value(own[name], raw, ("contract", name), source)
     for name, column in changes.get("columns", {}).items():
         _check_column(("contract", "columns", name), column, source)
+    if "settings" in changes:
+        changes["settings"] = contract.settings | changes["settings"]
     if "columns" in changes:
         changes["columns"] = contract.columns | changes["columns"]
     contract = msgspec.structs.replace(contract, **changes)
@@ -114,6 +121,11 @@ def _check_values(contract: Contract, source: Source) -> None:
     for name in ("table", "user_role", "bot_role", "bad_bot_id"):
         if not getattr(contract, name):
             raise source.error(("contract", name), "is empty: give a text, or remove the line")
+    for name in ("public", "description", "metrics"):
+        value = getattr(contract, name)
+        for path in (value,) if isinstance(value, str) else value:
+            if not path.startswith("/") and (name == "public" or path):
+                raise source.error(("contract", name), 'is not a path: begin it with "/"')
     if not contract.alive:
         raise source.error(("contract", "alive"), "is empty: name the status words of a bot that is up")
 
@@ -153,12 +165,16 @@ def _unknown_field(path: tuple[str, ...], built: Operation, source: Source) -> E
 
 def operation_keys(name: str) -> tuple[str, ...]:
     """What an operation consists of: the socket's address and its frame are told apart."""
-    special = {"ws": ("path",), "ws_send": ("body", "reply")}
-    return special.get(name, ("method", "path", "body", "reply"))
+    special = {"ws": ("path",), "ws_send": ("limit", "body", "reply")}
+    return special.get(name, ("limit", "method", "path", "body", "reply"))
 
 
 def _check_operation(name: str, operation: Operation, source: Source) -> None:
     where = ("operations", name)
+    if operation.limit and not LIMIT.fullmatch(operation.limit):
+        raise source.error(
+            (*where, "limit"), 'is no rate limit: write calls, a slash and seconds, as in "5/300"'
+        )
     if operation.method not in METHODS:
         raise source.error((*where, "method"), f"is not known: use one of {', '.join(METHODS)}")
     texts = [text for text in (operation.body or {}).values() if isinstance(text, str)]

@@ -125,4 +125,10 @@ def _absolute(profile: Profile, folder: Path) -> Profile:
         target=replace(profile.target, ca_file=absolute(profile.target.ca_file)),
         credentials=replace(profile.credentials, file=absolute(profile.credentials.file)),
         log=replace(profile.log, file=absolute(profile.log.file)),
+        audit=replace(
+            profile.audit,
+            config_files=tuple(map(absolute, profile.audit.config_files)),
+            sample_files=tuple(map(absolute, profile.audit.sample_files)),
+            backups=absolute(profile.audit.backups),
+        ),
     )

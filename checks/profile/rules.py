@@ -32,6 +32,7 @@ def check_profile(profile: Profile, source: Source) -> None:
     _check_zone(profile, source)
     _check_process(profile, source)
     _check_limits(profile, source)
+    _check_audit(profile, source)
     _check_texts(profile, source)
 
 
@@ -139,6 +140,46 @@ def _check_limits(profile: Profile, source: Source) -> None:
                     ("walkthrough", entry.name),
                     f"is out of range: give seconds from {SHORTEST_S:g} to {LONGEST_S:g}",
                 )
+
+
+_AUDIT_RANGES: dict[str, tuple[float, float]] = {
+    "concurrency": (1, 100_000),
+    "instances": (1, 10_000),
+    "token_hours": (0.01, 8760),
+    "certificate_days": (1, 3650),
+    "health_p95_s": (0.001, 60),
+    "list_p95_s": (0.001, 60),
+    "history_p95_s": (0.001, 60),
+    "send_p95_s": (0.001, 600),
+    "log_within_s": (0.1, 60),
+    "backup_hours": (0.1, 8760),
+    "disk_free_percent": (1, 99),
+}
+
+
+def _check_audit(profile: Profile, source: Source) -> None:
+    for name, (least, most) in _AUDIT_RANGES.items():
+        value = getattr(profile.audit, name)
+        if not math.isfinite(value) or not least <= value <= most:
+            raise source.error(("audit", name), f"is out of range: give a number from {least:g} to {most:g}")
+    for place, port in enumerate(profile.audit.ports):
+        if not (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= 65535):
+            raise source.error(
+                ("audit", "ports", place), "is no port: give a number from 1 to 65535 in quotes"
+            )
+    for name, scheme in (("tls_url", ("https",)), ("origin", ("http", "https"))):
+        text = getattr(profile.audit, name)
+        try:
+            parts = urlsplit(text)
+            is_good = parts.scheme in scheme and bool(parts.hostname) and not parts.username
+            is_good = is_good and (parts.port or 1) > 0 and parts.path in ("", "/") and not parts.query
+        except ValueError:
+            is_good = False
+        if text and not is_good:
+            form = "/".join(scheme)
+            raise source.error(
+                ("audit", name), f"is not an address: give scheme ({form}), host and port alone"
+            )
 
 
 def _check_texts(profile: Profile, source: Source) -> None:

@@ -36,6 +36,7 @@ _WANTED: dict[object, str] = {
     bool: "true or false",
     tuple[str, ...]: 'a list of texts, as in ["a", "b"]',
     dict[str, str]: 'a table of texts, as in { name = "text" }',
+    dict[str, tuple[str, ...]]: 'a table of lists, as in { name = ["text"] }',
 }
 
 

@@ -38,6 +38,9 @@ SIGNALS = {
 @profile_option
 @click.option("--demo", "on_demo", is_flag=True, help="On the embedded target, started for this run.")
 @click.option("--fault", "faults", multiple=True, metavar="NAME", help="With --demo: switch a fault on.")
+@click.option(
+    "--check", "ids", multiple=True, metavar="ID", help="Only this check and what it needs; repeat."
+)
 @click.option("--quick", is_flag=True, help="Leave out what is disruptive.")
 @click.option("--json", "json_file", metavar="FILE|-", help="Write the results as JSON.")
 @click.option(
@@ -48,6 +51,7 @@ def run(
     profile: Path | None,
     on_demo: bool,
     faults: tuple[str, ...],
+    ids: tuple[str, ...],
     quick: bool,
     json_file: str | None,
     junit_file: Path | None,
@@ -58,6 +62,8 @@ def run(
     """
     if on_demo and profile:
         raise click.UsageError("--demo brings its own profile: give --demo or --profile, not both.")
+    if areas and ids:
+        raise click.UsageError("Give areas or --check, not both.")
     if faults and not on_demo:
         raise click.UsageError("--fault belongs to --demo.")
     known = {fault.name for fault in FAULTS}
@@ -69,7 +75,7 @@ def run(
         review = (Review.open_own if on_demo else Review.open)(target, listener=reporter)
         stack.callback(review.close)
         summary, signal_number = asyncio.run(
-            _run(review, tuple(map(Area, areas)), quick=quick, reporter=reporter)
+            _run(review, tuple(map(Area, areas)), ids, quick=quick, reporter=reporter)
         )
         snapshot = review.snapshot()
         _write(snapshot, summary.results, json_file, junit_file)
@@ -82,19 +88,19 @@ def exit_code(results: Sequence[Result]) -> int:
     verdicts = {result.verdict for result in results}
     if Verdict.FAIL in verdicts:
         return EXIT_FAIL
-    return 0 if verdicts == {Verdict.PASS} else EXIT_INCONCLUSIVE
+    return 0 if verdicts - {Verdict.NA} == {Verdict.PASS} else EXIT_INCONCLUSIVE
 
 
 def _demo_target(stack: ExitStack, faults: Sequence[str]) -> Target:
     try:
-        demo = stack.enter_context(DemoProcess.start(faults=faults))
+        demo = stack.enter_context(DemoProcess.start(faults=faults, tls=True))
     except DemoError as problem:
         raise ReviewError(str(problem)) from problem
     return load_target(demo.profile, os.environ)
 
 
 async def _run(
-    review: Review, areas: tuple[Area, ...], *, quick: bool, reporter: Reporter
+    review: Review, areas: tuple[Area, ...], ids: tuple[str, ...], *, quick: bool, reporter: Reporter
 ) -> tuple[RunSummary, int]:
     """Run until the end or a signal; returns the number of the signal, 0 without one."""
     loop, stopping, received = asyncio.get_running_loop(), set[asyncio.Task[None]](), [0]
@@ -109,7 +115,7 @@ async def _run(
     try:
         await review.recover()
         with reporter:
-            summary = await review.run(areas, quick=quick)
+            summary = await review.run(areas, ids, quick=quick)
     finally:
         await asyncio.gather(*stopping, return_exceptions=True)
         for number in SIGNALS:

@@ -143,10 +143,20 @@ class DemoProcess:
 
     @classmethod
     def spawn(
-        cls, *, port: int | None = None, data: Path | None = None, faults: Sequence[str] = ()
+        cls,
+        *,
+        port: int | None = None,
+        data: Path | None = None,
+        faults: Sequence[str] = (),
+        tls: bool = False,
+        database: str = "",
     ) -> DemoProcess:
-        """Start the process without waiting for it; `port` and `data` as in `serve`."""
+        """Start the process without waiting for it; all as in `serve`."""
         command = [sys.executable, "-m", "console.cli", "demo", "--serve"]
+        if tls:
+            command.append("--tls")
+        if database:
+            command += ["--database", database]
         if port is not None:
             command += ["--port", str(port)]
         if data is not None:
@@ -167,10 +177,16 @@ class DemoProcess:
 
     @classmethod
     def start(
-        cls, *, port: int | None = None, data: Path | None = None, faults: Sequence[str] = ()
+        cls,
+        *,
+        port: int | None = None,
+        data: Path | None = None,
+        faults: Sequence[str] = (),
+        tls: bool = False,
+        database: str = "",
     ) -> DemoProcess:
         """Start the process and wait until it accepts requests. Raises DemoError."""
-        demo = cls.spawn(port=port, data=data, faults=faults)
+        demo = cls.spawn(port=port, data=data, faults=faults, tls=tls, database=database)
         try:
             demo.wait_ready()
         except BaseException:

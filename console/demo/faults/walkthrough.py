@@ -1,27 +1,8 @@
-"""The faults of the demo controller: switches that make it misbehave in one way each.
-
-Each is read at one small place, as `"reply-lost" in faults`. `breaks` names the checks that it turns red.
-"""
+"""Faults that the walkthrough finds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One switchable misbehaviour."""
-
-    name: str
-    about: str
-    breaks: tuple[str, ...]
-    """Ids of the checks that fail while it is switched on."""
-
-
-class UnknownFaultError(Exception):
-    """A fault was asked for that there is not; the text is one sentence that lists the names."""
-
+from console.demo.faults.fault import Fault
 
 FAULTS: tuple[Fault, ...] = (
     Fault("unhealthy", "/health answers 503 with status degraded", ("WALK-01",)),
@@ -61,13 +42,3 @@ FAULTS: tuple[Fault, ...] = (
     Fault("stop-revives", "a stopped bot is started again, under no name that is listed", ("WALK-14",)),
     Fault("stop-stays-listed", "a stopped bot is still listed as active", ("WALK-14",)),
 )
-
-
-def checked(names: Iterable[str]) -> frozenset[str]:
-    """The faults `names`. Raises UnknownFaultError for a name that there is not."""
-    known = [fault.name for fault in FAULTS]
-    wanted = list(names)
-    for name in wanted:
-        if name not in known:
-            raise UnknownFaultError(f"There is no fault {name!r}. Faults: {', '.join(known)}.")
-    return frozenset(wanted)

@@ -1,0 +1,1 @@
+"""The audit: is production configured correctly, proved by behaviour. One module for each subject."""

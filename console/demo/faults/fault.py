@@ -1,0 +1,20 @@
+"""What a fault of the demo controller is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One switchable misbehaviour."""
+
+    name: str
+    about: str
+    breaks: tuple[str, ...]
+    """Ids of the checks that fail while it is switched on."""
+    only_on: Literal["", "sqlite", "postgresql"] = ""
+    """The database that it needs; empty: it misbehaves on both."""
+    needs_root: bool = False
+    """Whether it can only be switched on by root; others start healthy."""

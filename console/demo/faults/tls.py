@@ -1,0 +1,7 @@
+"""Faults of TLS."""
+
+from __future__ import annotations
+
+from console.demo.faults.fault import Fault
+
+FAULTS: tuple[Fault, ...] = ()
