@@ -16,8 +16,8 @@ from checks.text import NOTHING, Clean, clean, one_line
 
 WITHIN_S = 3.0
 DOCUMENT = "/openapi.json"
-NOT_LISTED = frozenset({"page", "ws", "ws_send"})
-"""An OpenAPI document lists no WebSocket, and often not the page."""
+NOT_LISTED = frozenset({"page", "ws", "ws_send", "register", "status"})
+"""An OpenAPI document lists no WebSocket, and often not the page; the last two a controller may do without."""
 DEFAULT_TITLE = "FastAPI"
 """The framework's own title, which says nothing of the service."""
 _TOKEN_KINDS = frozenset({"oauth2", "openIdConnect"})

@@ -28,10 +28,12 @@ def test_the_built_in_contract_is_the_observed_one() -> None:
         "health": "GET /health",
         "page": "GET /",
         "login": "POST /api/auth/login",
+        "register": "POST /api/auth/register",
         "launch": "POST /api/bot/launch",
         "stop": "POST /api/bot/stop/{bot_id}",
         "send": "POST /api/bot/{bot_id}/task",
         "bots": "GET /api/bots",
+        "status": "GET /api/bots/status",
         "history": "GET /api/chat/history?bot_id={bot_id}&limit={limit}",
         "ws": "GET /ws?token={token}",
         "ws_send": "GET ",
@@ -100,7 +102,7 @@ def test_contract_values_and_the_database_section_are_applied(tmp_path: Path) ->
         (
             '[operations.send]\nurl = "/x"',
             4,
-            "[operations.send] url is not known: use one of method, path, body, reply",
+            "[operations.send] url is not known: use one of limit, method, path, body, reply",
         ),
         (
             "[operations.send]\nmethod = 5",
@@ -124,7 +126,7 @@ def test_contract_values_and_the_database_section_are_applied(tmp_path: Path) ->
         (
             '[operations.ws_send]\npath = "/x"',
             4,
-            "[operations.ws_send] path is not known: use one of body, reply",
+            "[operations.ws_send] path is not known: use one of limit, body, reply",
         ),
         (
             '[operations.send.body]\na = ["x"]',
