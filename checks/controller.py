@@ -108,7 +108,10 @@ class Controller:
             if not is_patient:
                 break
             await asyncio.sleep(wait_s)
-        return self._judge(operation, answer, tuple(seen))
+        reply = self._judge(operation, answer, tuple(seen))
+        if reply.ok:
+            self._http.meter.latencies_s.setdefault(name, []).append(answer.elapsed_s)
+        return reply
 
     async def converse(
         self,

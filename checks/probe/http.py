@@ -9,7 +9,7 @@ import shlex
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
 
@@ -43,6 +43,8 @@ class Meter:
 
     requests: int = 0
     """HTTP requests and WebSocket handshakes."""
+    latencies_s: dict[str, list[float]] = field(default_factory=dict)
+    """Operation -> the seconds of each of its successful answers, in the order in which they came."""
 
 
 @dataclass(frozen=True, slots=True)
