@@ -14,6 +14,7 @@ from checks.model import (
     Result,
     Severity,
     State,
+    Subject,
     Verdict,
     parse_stamp,
 )
@@ -32,6 +33,11 @@ class CheckState:
     state: State
     result: Result | None
     """The latest one; None where the check was never run."""
+    subject: Subject = Subject.NONE
+    why: str = ""
+    fix: str = ""
+    doubt: Clean = Clean("")  # noqa: RUF009
+    """Why the check is not trusted on this host; empty where it is, or was not put to the test."""
 
     @property
     def counts_as_passed(self) -> bool:
@@ -142,14 +148,24 @@ def check_states(
     entries: Sequence[Entry], checks: Iterable[Check], max_age: Mapping[Area, timedelta], now: datetime
 ) -> tuple[CheckState, ...]:
     """What the entries (in order of `seq`) say of each check; older than `max_age` of its area is STALE."""
-    results = in_force(entries)
+    results, tests = in_force(entries), latest(entries, Kind.SELF_TEST)
     states = []
     for check in checks:
-        entry = results.get(check.id)
+        entry, test = results.get(check.id), tests.get(check.id)
         result = Result.from_document(entry.body) if entry else None
+        doubt = clean(test.body["doubt"]) if test else Clean("")
+        state = _state(result, max_age, now)
+        if (
+            doubt and state is State.PASS
+        ):  # whoever lets its bad case through has not shown that this one is good
+            state = State.INCONCLUSIVE
         states.append(
             CheckState(
-                check.id, check.title, check.area, check.severity, _state(result, max_age, now), result
+                *(check.id, check.title, check.area, check.severity, state, result),
+                subject=check.subject,
+                why=check.why,
+                fix=check.fix,
+                doubt=doubt,
             )
         )
     return tuple(states)

@@ -1,4 +1,4 @@
-"""The two reports as text: Jinja2 templates over the facts, in which every value is escaped unless marked."""
+"""The reports as text: Jinja2 templates over the facts, in which every value is escaped unless marked."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def end_to_end(facts: Facts) -> Report:
     run = facts.last_run(Area.WALKTHROUGH)
     bots = tuple(bot for bot in facts.bots if bot.stopped_at is None or (run and bot.run == run.id))
     ids = [name for step in steps for one in step.attempts for name in one.result.evidence]
-    return _render(
+    return render(
         "e2e.md.j2",
         facts,
         ids,
@@ -147,7 +147,7 @@ def sign_off(facts: Facts) -> Report:
     """The report of the decision, over every area."""
     snapshot = facts.snapshot
     allowed = [word for word in DECIDABLE if allows(snapshot.judgement.ceiling, word)]
-    return _render(
+    return render(
         "sign-off.md.j2",
         facts,
         [name for step in facts.steps for name in step.evidence],
@@ -159,7 +159,8 @@ def sign_off(facts: Facts) -> Report:
     )
 
 
-def _render(name: str, facts: Facts, ids: Sequence[str], **more: object) -> Report:
+def render(name: str, facts: Facts, ids: Sequence[str], **more: object) -> Report:
+    """The template `name` over the facts; `ids` are the evidence that its appendix shows, in order."""
     first = answer(facts.snapshot)
     lead = None if first.is_persons else _step_of(first.because, facts)
     # The first line names evidence too, wherever it is from.

@@ -1,4 +1,4 @@
-"""Writes the two reports and their manifest: rendered from the journal, whole or not at all, never over older ones."""
+"""Writes the reports and their manifest: rendered from the journal, whole or not at all, never over older ones."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from checks.fold import Snapshot
 from checks.model import Entry, Evidence, Kind, ReviewError
+from checks.reports.configuration import configuration
 from checks.reports.facts import Facts, Source, gather
 from checks.reports.files import Replacement, alone_in, manifest_at, manifests
 from checks.reports.manifest import (
@@ -31,6 +32,7 @@ from checks.text import Clean, one_line
 
 SUBFOLDER = "reports"
 END_TO_END = "E2E-INTEGRATION-TEST"
+CONFIGURATION = "PROD-CONFIG-VALIDATION"
 SIGN_OFF = "FINAL-DEPLOYMENT-SIGN-OFF"
 
 
@@ -55,13 +57,13 @@ class Written:
 def write_reports(
     journal: Record, snapshot: Snapshot, target: Target, out: Path, *, policy_digest: str, now: datetime
 ) -> Written:
-    """Write both reports and `manifest.json` below `out`, then record them in the journal.
+    """Write the reports and `manifest.json` below `out`, then record them in the journal.
 
     Older ones are kept under names with a stamp. Raises ReviewError when they cannot be written; all is then as
     it was before.
     """
     section = target.profile.report
-    names = [f"{section.prefix}-{END_TO_END}.md", f"{section.prefix}-{SIGN_OFF}.md"]
+    names = [f"{section.prefix}-{name}.md" for name in (END_TO_END, CONFIGURATION, SIGN_OFF)]
     if not all(is_report(name) for name in names):
         raise ReviewError(
             f"[report] prefix {one_line(section.prefix, 60)!r} cannot begin a file name; use letters, digits "
@@ -69,7 +71,7 @@ def write_reports(
         )
     folder = out / section.folder / SUBFOLDER
     facts = gather(journal, snapshot, policy=policy_digest, now=now)
-    reports = dict(zip(names, (end_to_end(facts), sign_off(facts)), strict=True))
+    reports = dict(zip(names, (end_to_end(facts), configuration(facts), sign_off(facts)), strict=True))
     with _one_sentence(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with alone_in(folder):

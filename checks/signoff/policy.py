@@ -96,4 +96,6 @@ def refusal(wanted: Ceiling, ceiling: Ceiling) -> Clean:
 
 def _sentence(entry: CheckState) -> Clean:
     detail = f": {entry.result.summary}" if entry.result and entry.state is not State.STALE else ""
+    if entry.doubt:
+        detail = f": {entry.doubt}"
     return clean(f"{entry.id} {entry.title} ({entry.severity.value}) is {entry.state.value}{detail}")

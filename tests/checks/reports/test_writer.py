@@ -19,6 +19,7 @@ from checks.reports.verify import verify
 from tests.checks.reports.scene import NOON, REVIEW, Scene, target_of
 
 END_TO_END = "BOT-001-E2E-INTEGRATION-TEST.md"
+CONFIGURATION = "BOT-001-PROD-CONFIG-VALIDATION.md"
 SIGN_OFF = "BOT-001-FINAL-DEPLOYMENT-SIGN-OFF.md"
 
 
@@ -42,8 +43,8 @@ def test_two_reports_and_a_manifest_are_written(scene: Scene, tmp_path: Path) ->
     head = scene.journal.head()
     written = scene.write(tmp_path)
     folder = tmp_path / ".deia" / "reports"
-    assert names(folder) == [END_TO_END, SIGN_OFF, "manifest.json"]
-    assert written.paths == (folder / END_TO_END, folder / SIGN_OFF)
+    assert names(folder) == [END_TO_END, SIGN_OFF, CONFIGURATION, "manifest.json"]
+    assert written.paths == (folder / END_TO_END, folder / CONFIGURATION, folder / SIGN_OFF)
     assert written.manifest == folder / "manifest.json"
     assert written.notes == ()
     document = json.loads(written.manifest.read_text("utf-8"))
@@ -131,12 +132,12 @@ def test_another_prefix_keeps_the_older_set_whole(scene: Scene, tmp_path: Path) 
     scene.target = target_of()
     scene.write(tmp_path)
     assert verify(tmp_path).problems == ()
-    assert len(names(tmp_path / ".deia" / "reports")) == 9
+    assert len(names(tmp_path / ".deia" / "reports")) == 12
 
 
 def test_an_older_report_that_was_edited_is_told(scene: Scene, tmp_path: Path) -> None:
     first = scene.write(tmp_path)
-    with first.paths[1].open("a") as file:
+    with first.paths[-1].open("a") as file:
         file.write("approved\n")
     second = scene.write(tmp_path)
     assert f"The older {SIGN_OFF} is not what gonogo wrote: it was edited." in second.notes
@@ -296,7 +297,7 @@ def test_what_a_killed_writer_left_is_cleared(scene: Scene, tmp_path: Path) -> N
     (folder / ".0123456789abcdef.part").write_text("half a rep")
     (folder / ".mine.part").write_text("mine")
     scene.write(tmp_path)
-    assert names(folder) == [".mine.part", END_TO_END, SIGN_OFF, "manifest.json"]
+    assert names(folder) == [".mine.part", END_TO_END, SIGN_OFF, CONFIGURATION, "manifest.json"]
 
 
 def test_two_writers_do_not_mix(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
