@@ -347,6 +347,11 @@ class Review:
             now=self._clock(),
         )
 
+    def record_self_test(self, check_id: str, body: Mapping[str, object]) -> None:
+        """Record what the self-test found of a check. Raises ReviewError where the review is read-only."""
+        self._refuse_read_only("record a self-test")
+        self._journal.append(Kind.SELF_TEST, check_id, body)
+
     def verify(self) -> list[Clean]:
         """What was altered in the journal, in one sentence each; empty where nothing was."""
         return self._journal.verify()

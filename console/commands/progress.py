@@ -19,7 +19,7 @@ from checks.model import Result, Verdict
 from checks.runner import RunSummary
 from checks.text import duration
 
-COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.INCONCLUSIVE: "yellow"}
+COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.INCONCLUSIVE: "yellow", Verdict.NA: ""}
 
 
 class Reporter:
