@@ -18,7 +18,7 @@ from console.demo.launch import DemoProcess
 from tests.postgres import fresh, url_of
 
 
-async def audited(
+async def run_checks(
     base: Path, demo: DemoProcess, checks: Sequence[str] = (), area: Area = Area.AUDIT
 ) -> RunSummary:
     """One run of `checks` (default: all of `area`) on `demo`, recorded below `base`."""
@@ -64,7 +64,7 @@ def main() -> None:
         DemoProcess.start(port=0, faults=given.faults, tls=not given.plain, database=url) as demo,
     ):
         began = time.monotonic()
-        summary = asyncio.run(audited(Path(base), demo, given.check))
+        summary = asyncio.run(run_checks(Path(base), demo, given.check))
         print(told(summary.results), f"\n{time.monotonic() - began:.1f} s")  # noqa: T201
         if given.evidence:
             review = Review.open(load_target(demo.profile), base=Path(base))
