@@ -16,5 +16,7 @@ class Fault:
     """Ids of the checks that fail while it is switched on."""
     only_on: Literal["", "sqlite", "postgresql"] = ""
     """The database that it needs; empty: it misbehaves on both."""
+    is_alone: bool = False
+    """Whether nothing else can be judged while it is switched on, as where nobody can connect any more."""
     needs_root: bool = False
     """Whether it can only be switched on by root; others start healthy."""
