@@ -51,14 +51,10 @@ class Phase:
 async def use(controller: Controller, phase: Phase, is_over: Callable[[], bool]) -> None:
     """Ask in turn, at a steady pace, until it is over; the time counts from when the request was due."""
     due = time.monotonic()
-    operations: tuple[tuple[str, dict[str, str]], ...] = (
-        ("bots", {}),
-        ("history", {"bot_id": "BOT-900000001", "limit": "20"}),
-        ("health", {}),
-    )
+    operations = ("bots", "history", "health")
     while not is_over():
-        name, values = operations[len(phase.seconds) % len(operations)]
-        reply = await controller.ask(name, is_patient=False, **values)
+        name = operations[len(phase.seconds) % len(operations)]
+        reply = await controller.ask(name, is_patient=False, bot_id="BOT-900000001", limit="20")
         phase.seconds.append(time.monotonic() - due)
         if not reply.ok:
             phase.problems.append(reply.problem)
