@@ -16,6 +16,8 @@ class Fault:
     """Ids of the checks that fail while it is switched on."""
     only_on: Literal["", "sqlite", "postgresql"] = ""
     """The database that it needs; empty: it misbehaves on both."""
+    masks: tuple[str, ...] = ()
+    """Ids of further checks that can show nothing while it is switched on, though they do not fail."""
     is_alone: bool = False
     """Whether nothing else can be judged while it is switched on, as where nobody can connect any more."""
     needs_root: bool = False
