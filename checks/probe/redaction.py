@@ -53,7 +53,7 @@ class Redactor:
         """Mask `secret` from now on, in plain, URL-encoded, JSON-escaped and base64 spelling."""
         if len(secret) < SHORTEST:
             return
-        self._spellings |= set(_spellings(secret))
+        self._spellings |= set(spellings(secret))
         longest_first = sorted(self._spellings, key=len, reverse=True)
         self._expression = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
 
@@ -76,7 +76,8 @@ def url_secrets(url: str) -> list[str]:
     return [password, unquote(password), *password.split("@")]
 
 
-def _spellings(secret: str) -> Iterable[str]:
+def spellings(secret: str) -> Iterable[str]:
+    """`secret` in plain, URL-encoded and JSON-escaped, and what of its base64 does not depend on what is around."""
     secret = secret.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
     yield secret
     yield quote(secret, safe="")

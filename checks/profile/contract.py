@@ -19,7 +19,7 @@ DEFAULT = "port8000"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MAX_COMMAND_BYTES = 64 << 20
 """A command one byte longer than the documented limit is really made and sent."""
-LIMIT = re.compile(r"[1-9]\d{0,5}/[1-9]\d{0,4}(\.\d)?")
+LIMIT = re.compile(r"[1-9]\d{0,5}/(?=[\d.]*[1-9])\d{1,5}(\.\d{1,3})?")
 """A declared rate limit: calls, a slash, seconds."""
 FIELDS = ("id", "bot_id", "role", "text", "time")
 """Our names of the columns of the messages table."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from checks.profile.source import Source
 from checks.target import DatabaseSection
@@ -54,6 +54,17 @@ def sqlite_path(url: str) -> Path | None:
         return None
     name = unquote(found["rest"].partition("?")[0].partition("/")[2])
     return Path(name) if name and name != ":memory:" else None
+
+
+def network_address(url: str) -> tuple[str, int] | None:
+    """Host and port of a PostgreSQL URL, the host empty for a socket; None for a URL of another kind."""
+    parts = urlsplit(url)
+    if parts.scheme.partition("+")[0] != "postgresql":
+        return None
+    try:
+        return parts.hostname or "", parts.port or 5432
+    except ValueError:
+        return None
 
 
 def located(folder: Path, name: str) -> Path:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from console.demo.faults.fault import Fault
 
+FORGED = ("JWT-02", "JWT-03", "JWT-04", "JWT-05", "JWT-06", "AUTH-04")
+"""What shows nothing where anybody is let in."""
 FAULTS: tuple[Fault, ...] = (
     Fault(
         "weak-secret",
@@ -17,13 +19,23 @@ FAULTS: tuple[Fault, ...] = (
         ("AUTH-03", "JWT-01", "JWT-05"),
     ),
     Fault("none-accepted", "tokens without a signature are accepted under the algorithm none", ("JWT-02",)),
-    Fault("signature-ignored", "REST operations read tokens without looking at the signature", ("JWT-03",)),
+    Fault(
+        "signature-ignored",
+        "REST operations read tokens without looking at the signature",
+        ("JWT-03",),
+        masks=FORGED,
+    ),
     Fault("jwk-accepted", "tokens are checked with the key that they bring along", ("JWT-04",)),
     Fault(
         "weak-secrets-also-accepted", "tokens signed with well-known secrets are accepted too", ("JWT-05",)
     ),
     Fault("dev-token", "the token dev-token-12345 is accepted from everybody", ("JWT-06",)),
-    Fault("socket-open-to-anybody", "the WebSocket opens whatever the token", ("JWT-07", "WALK-11")),
+    Fault(
+        "socket-open-to-anybody",
+        "the WebSocket opens whatever the token",
+        ("JWT-07", "WALK-11"),
+        masks=FORGED,
+    ),
     Fault("claims-missing", "tokens do not say when they were issued", ("JWT-08",)),
     Fault("token-lives-long", "tokens are good for 30 days", ("JWT-09",)),
     Fault("expired-accepted", "tokens are accepted after their time", ("AUTH-04",)),
