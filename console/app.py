@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import SystemCommand
@@ -16,15 +14,15 @@ from textual.filter import LineFilter
 from textual.reactive import var
 from textual.screen import Screen
 
-from checks.events import Listener, Notice
+from checks.events import Notice
 from checks.fold import cannot_write
-from checks.model import ReviewError
 from console import messages
+from console.consent import Consent, meant
 from console.engine import Engine
 from console.keys import key_problems, key_sections, palette_commands
 from console.palette import Palette
-from console.signals import LastWord, Once
-from console.terminal import QuietApp, StandIns, Terminal, unfit
+from console.terminal import QuietApp, StandIns
+from screens.audit import Audit
 from screens.banner import banner_text
 from screens.dialogs.asked import Asked
 from screens.dialogs.keys import Keys
@@ -41,16 +39,10 @@ from screens.signoff import Signoff
 from screens.tab import TabScreen
 from screens.walkthrough import Walkthrough
 
-if TYPE_CHECKING:
-    from checks.review import Review
-    from checks.target import Target
-
-TABS: tuple[type[TabScreen], ...] = (Walkthrough, Signoff)
+TABS: tuple[type[TabScreen], ...] = (Walkthrough, Audit, Signoff)
 """The tabs in the order of their digits; a new one is added here alone."""
 
 TWICE_WITHIN_S = 2.0
-CLOSE_WITHIN_S = 5.0
-"""How long the engine may take to close the journal once the app has gone without a run under way."""
 
 
 class GonogoApp(QuietApp):
@@ -98,6 +90,8 @@ class GonogoApp(QuietApp):
         self._interrupted_at = -TWICE_WITHIN_S
         self._leave_code: int | None = None
         self._keys: dict[str, str] = {}
+        self._consent = Consent()
+        self._wanted: RunWanted | None = None
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Textual's own, then the stand-ins for what the encoding lacks."""
@@ -138,8 +132,11 @@ class GonogoApp(QuietApp):
 
     @on(messages.ReviewReady)
     def be_ready(self) -> None:
-        """Runs and decisions are possible."""
+        """Runs and decisions are possible; what was wished for meanwhile is run."""
         self.picture = replace(self.picture, is_ready=True, status="")
+        if self._wanted is not None:
+            wanted, self._wanted = self._wanted, None
+            self.run_checks(wanted)
 
     @on(messages.Announced)
     def follow_event(self, message: messages.Announced) -> None:
@@ -212,9 +209,20 @@ class GonogoApp(QuietApp):
 
     @on(RunWanted)
     def run_checks(self, message: RunWanted) -> None:
-        """Run what is asked for."""
-        if self._may_write("run"):
-            self._engine.run(checks=message.checks, area=message.area, stepwise=message.stepwise)
+        """Run what is asked for, with the leave that it needs."""
+        if not self._may_write("run"):
+            return
+        if not self.picture.is_ready:
+            self._wanted = message
+            return
+
+        def begin(is_quick: bool) -> None:
+            self._engine.run(
+                checks=message.checks, area=message.area, stepwise=message.stepwise, quick=is_quick
+            )
+
+        url = self.picture.snapshot.url if self.picture.snapshot else ""
+        self._consent.ask(self, meant(message, self.picture.checks), url, begin)
 
     @on(GateAnswered)
     def answer_gate(self, message: GateAnswered) -> None:
@@ -351,46 +359,3 @@ class GonogoApp(QuietApp):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Everything that the keys of this tab do, for the palette."""
         return palette_commands(self, screen)
-
-
-def run_console(
-    open_target: Callable[[], Target],
-    *,
-    title: str,
-    mouse: bool = False,
-    is_own: bool = False,
-    at_exit: Callable[[], None] = lambda: None,
-) -> int:
-    """Show the console until it is left; returns its exit code, 128 + n after signal n.
-
-    `is_own`: nobody else reviews this very target, so where its review is taken, another is begun beside it.
-
-    Raises ReviewError where the terminal will not do, what opening the target or its review raised, and the
-    error that the app crashed with. `at_exit` is called last in every case.
-    """
-
-    def open_review(listener: Listener) -> Review:
-        from checks.review import Review  # after the first paint
-
-        return (Review.open_own if is_own else Review.open)(open_target(), listener=listener)
-
-    stop_rest = Once(at_exit)
-    if problem := unfit(os.environ, (sys.__stdin__, sys.__stdout__, sys.__stderr__)):
-        stop_rest()
-        raise ReviewError(problem)
-    engine = Engine(open_review)
-    app = GonogoApp(engine, title=title, encoding=getattr(sys.__stderr__, "encoding", None) or "utf-8")
-    last_word = LastWord(app, engine, stop_rest, Terminal())
-    with last_word.listening():
-        try:
-            app.run(mouse=mouse)
-        finally:
-            last_word.app_is_gone()
-            engine.end("the console ended", is_urgent=True)
-            engine.ended.wait(CLOSE_WITHIN_S)
-            stop_rest()
-    if last_word.received:
-        return 128 + last_word.received
-    if failure := app.crash or engine.failure:
-        raise failure
-    return app.return_code or 0

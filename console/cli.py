@@ -25,7 +25,10 @@ COMMANDS = {
     "decide": ("console.commands.decision", "Record a decision."),
     "report": ("console.commands.report", "Write the report files and their manifest."),
     "verify": ("console.commands.report", "Prove that reports, evidence and journal are unaltered."),
-    "selftest": ("console.commands.selftest", "Put every check before its good and its bad cases on this host."),
+    "selftest": (
+        "console.commands.selftest",
+        "Put every check before its good and its bad cases on this host.",
+    ),
     "checks": ("console.commands.listing", "List every check and what it will send or read."),
 }
 """Command -> its module and its one line of help: a command's module is imported when it is called."""

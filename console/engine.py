@@ -76,15 +76,22 @@ class Engine:
             self._post = post
             self._thread.start()
 
-    def run(self, *, checks: Sequence[str] = (), area: Area | None = None, stepwise: bool = False) -> None:
-        """Run `checks` with what they need, else all of `area`, else everything."""
+    def run(
+        self,
+        *,
+        checks: Sequence[str] = (),
+        area: Area | None = None,
+        stepwise: bool = False,
+        quick: bool = False,
+    ) -> None:
+        """Run `checks` with what they need, else all of `area`, else everything; `quick` without what disturbs."""
         gate: Gate = self._gate if stepwise else open_gate
         areas = (area,) if area and not checks else ()
 
         def begin(review: Review) -> None:
             if self._run is not None:
                 raise ReviewError("A run is under way already; stop it with x, or wait for its end.")
-            self._run = self._task(self._run_to_the_end(review, areas, tuple(checks), gate))
+            self._run = self._task(self._run_to_the_end(review, areas, tuple(checks), gate, quick=quick))
 
         self._ask(begin, may_wait=True)
 
@@ -214,10 +221,10 @@ class Engine:
         review.close()
 
     async def _run_to_the_end(
-        self, review: Review, areas: Sequence[Area], checks: Sequence[str], gate: Gate
+        self, review: Review, areas: Sequence[Area], checks: Sequence[str], gate: Gate, *, quick: bool
     ) -> None:
         try:
-            await review.run(areas, checks, gate=gate)
+            await review.run(areas, checks, quick=quick, gate=gate)
         finally:
             self._run = None
             self._want_snapshot()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from textual.content import Content
 
 from checks.fold import CheckState
-from checks.model import Evidence, Result
+from checks.model import Evidence, Result, State
 from checks.registry import Check
 from checks.text import duration
 from screens.picture import Picture, Progress
@@ -48,9 +48,18 @@ def details(entry: CheckState, check: Check | None, picture: Picture) -> Content
     parts.append(_state(entry, is_running=is_running))
     if result is not None and not is_running:
         parts += _judgement(result)
+        if entry.doubt:
+            parts.append(_labelled("NOT TRUSTED HERE", entry.doubt))
+        if check is not None and check.fix and entry.state is State.FAIL:
+            again = Content.styled("   (y copies this)", "$foreground-muted")
+            parts += ["", Content.assemble(heading("HOW TO PUT IT RIGHT"), again), check.fix]
+        if check is not None and check.subject:
+            parts.append(_labelled("WHY IT MATTERS", check.why))
         parts += _evidence(result, picture.evidence)
     if check is not None:
-        parts += ["", _labelled("WHY IT MATTERS", check.why), _labelled("WHAT IT DOES", check.sends)]
+        if result is None or is_running or not check.subject:
+            parts += ["", _labelled("WHY IT MATTERS", check.why)]
+        parts.append(_labelled("WHAT IT DOES", check.sends))
         if check.needs:
             parts.append(_labelled("NEEDS", ", ".join(check.needs)))
         if check.reference:
@@ -135,6 +144,10 @@ def gate_line(picture: Picture) -> Content:
 
 
 def commands(entry: CheckState | None, known: Mapping[str, Evidence]) -> list[str]:
-    """What can be pasted to ask the target the same again, in the order of the evidence."""
-    ids = entry.result.evidence if entry is not None and entry.result is not None else ()
-    return [known[name].command for name in ids if name in known and known[name].command]
+    """What can be pasted: the fix of a failure, then what asks the target the same again, in the evidence's order."""
+    if entry is None or entry.result is None:
+        return []
+    fix = [entry.fix] if entry.fix and entry.state is State.FAIL else []
+    return fix + [
+        known[name].command for name in entry.result.evidence if name in known and known[name].command
+    ]

@@ -30,6 +30,8 @@ class Row:
     title: str
     note: str = ""
     """Stands at the right edge."""
+    is_heading: bool = False
+    """Whether it is the title of the rows below; its outcome gives the tone alone."""
 
 
 class ResultList(ScrollView, can_focus=True):
@@ -70,9 +72,11 @@ class ResultList(ScrollView, can_focus=True):
             super().__init__()
             self.key = key
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - the framework's name
+    def __init__(self, *, id: str | None = None, label_cells: int = LABEL_CELLS) -> None:  # noqa: A002
+        """`label_cells` is the width of the labels, with the space behind them."""
         super().__init__(id=id)
         self._rows: tuple[Row, ...] = ()
+        self._label_cells = label_cells
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -148,15 +152,19 @@ class ResultList(ScrollView, can_focus=True):
         tone = base
         if not is_chosen:
             tone += self.get_component_rich_style(f"result-list--{shown.tone}", partial=True)
+        marker = Segment("▸ " if is_chosen else "  ", base)
+        if row.is_heading:
+            text = set_cell_size(row.title, max(0, width - 3 - cell_len(row.note)))
+            return Strip([marker, Segment(f"{text}{row.note} ", tone)]).adjust_cell_length(width, base)
         word = set_cell_size(row.outcome.lower(), WORD_CELLS)
         note = f"{row.note} ".rjust(min(NOTE_CELLS, len(row.note) + 2))
-        used = 4 + WORD_CELLS + LABEL_CELLS + cell_len(note)
+        used = 4 + WORD_CELLS + self._label_cells + cell_len(note)
         title = set_cell_size(row.title, max(0, width - used))
         return Strip(
             [
-                Segment("▸ " if is_chosen else "  ", base),
+                marker,
                 Segment(f"{shown.glyph} {word}", tone),
-                Segment(set_cell_size(row.label, LABEL_CELLS) + title + note, base),
+                Segment(set_cell_size(row.label, self._label_cells) + title + note, base),
             ]
         ).adjust_cell_length(width, base)
 

@@ -271,7 +271,14 @@ def _read_only(url: URL) -> Engine:
     """An engine whose connections cannot write, whatever the statement."""
     if url.get_backend_name() == "sqlite":
         path = Path(url.database or "").absolute()
-        if not path.is_file():
+        try:
+            is_there = path.is_file()
+        except OSError:
+            why = (
+                f"no permission to look at the database file {path}: run gonogo as the account of the service"
+            )
+            raise _NoSourceError(why) from None
+        if not is_there:
             raise _NoSourceError(f"there is no database file {path}: correct [database] url in the profile")
         read_only = url.set(database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"})
         return sa.create_engine(read_only, connect_args={"timeout": TIMEOUT_S}, poolclass=sa.NullPool)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from checks.model import ReviewError
-from console.app import run_console
 from console.demo.launch import DemoError, DemoProcess
+from console.opening import run_console
 
 if TYPE_CHECKING:
     from checks.target import Target
@@ -26,10 +26,10 @@ def open_console(profile: Path | None, *, mouse: bool = False) -> int:
 
 
 def open_console_on_demo(
-    faults: Sequence[str], *, port: int | None, data: Path | None, mouse: bool = False
+    faults: Sequence[str], *, port: int | None, data: Path | None, tls: bool = True, mouse: bool = False
 ) -> int:
     """The console on a demo target that lives as long as the console does; returns its exit code."""
-    demo = DemoProcess.spawn(port=port, data=data, faults=faults)
+    demo = DemoProcess.spawn(port=port, data=data, faults=faults, tls=tls)
 
     def open_target() -> Target:
         from checks.profile.read import load_target  # after the first paint

@@ -19,8 +19,18 @@ from console.demo.faults import FAULTS
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of its database, log and settings; default: a temporary one.",
 )
-@click.option("--tls", is_flag=True, help="Serve HTTPS with a certificate made on the spot (with --serve).")
-@click.option("--database", default="", metavar="URL", help="PostgreSQL instead of SQLite (with --serve).")
+@click.option(
+    "--tls/--no-tls",
+    default=None,
+    help="HTTPS with a certificate made on the spot; default: with the console, not with --serve.",
+)
+@click.option(
+    "--database",
+    default="",
+    envvar="DEMO_DATABASE_URL",
+    metavar="URL",
+    help="PostgreSQL instead of SQLite (with --serve); a URL with a password belongs into DEMO_DATABASE_URL.",
+)
 @click.option("--faults", "list_faults", is_flag=True, help="List the faults.")
 @click.option("--json", "as_json", is_flag=True, help="With --faults: as a JSON array.")
 @click.option("--mouse", is_flag=True, help="Let the console take the mouse.")
@@ -29,7 +39,7 @@ def demo(
     serve: bool,
     port: int | None,
     data: Path | None,
-    tls: bool,
+    tls: bool | None,
     database: str,
     list_faults: bool,
     as_json: bool,
@@ -44,10 +54,12 @@ def demo(
         if name not in known:
             raise click.UsageError(f"There is no fault {name!r}; `gonogo demo --faults` lists them.")
     if serve:
-        click.get_current_context().exit(_serve(faults, port, data, tls=tls, database=database))
+        click.get_current_context().exit(_serve(faults, port, data, tls=bool(tls), database=database))
     from console.commands.console import open_console_on_demo  # brings Textual in
 
-    click.get_current_context().exit(open_console_on_demo(faults, port=port, data=data, mouse=mouse))
+    click.get_current_context().exit(
+        open_console_on_demo(faults, port=port, data=data, tls=tls is not False, mouse=mouse)
+    )
 
 
 def _serve(faults: tuple[str, ...], port: int | None, data: Path | None, *, tls: bool, database: str) -> int:
