@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from checks.model import Area
-from screens.audit_text import View, about, checks_of, rows, subject_of, title, unread
+from screens.audit_text import Only, View, about, checks_of, rows, subject_of, title, unread
 from screens.checked import CheckedTab
 from screens.requests import RunWanted
 from screens.step_text import progress_text
@@ -57,7 +57,10 @@ class Audit(CheckedTab):
         sources = self.query_one("#sources", Block)
         if sources.say(Content("\n").join(told)):
             sources.set_class(bool(told), "-said")
-        self.query_one("#progress", Line).say(progress_text(self.picture, time.monotonic()))
+        doing = progress_text(self.picture, time.monotonic())
+        # A small terminal has no frame with a title: what is left out must be told there too.
+        narrowed = f" {self.query_one(ResultList).border_title}" if self._view.only is not Only.ALL else ""
+        self.query_one("#progress", Line).say(doing or narrowed)
 
     def rows(self, text: str, now: float) -> tuple[Sequence[Row], str]:
         """The groups, as far as they are looked at."""
@@ -93,6 +96,7 @@ class Audit(CheckedTab):
         """Show only failures, then what is inconclusive too, then everything."""
         self._view = replace(self._view, only=self._view.only.next())
         self.show_rows()
+        self.show_above()
         self.show_evidence()
 
     def action_run_chosen(self) -> None:

@@ -160,6 +160,9 @@ class FakeReview:
                 check.severity,
                 State(self.results[check.id].verdict.value) if check.id in self.results else State.NOT_RUN,
                 self.results.get(check.id),
+                subject=check.subject,
+                why=check.why,
+                fix=check.fix,
             )
             for check in self.checks
         )
@@ -198,11 +201,18 @@ class FakeReview:
             self.listener(notice)
 
     async def run(
-        self, areas: Iterable[Area] = (), checks: Iterable[str] = (), *, gate: Gate = open_gate
+        self,
+        areas: Iterable[Area] = (),
+        checks: Iterable[str] = (),
+        *,
+        quick: bool = False,
+        gate: Gate = open_gate,
     ) -> None:
         """Go through the checks as the runner does."""
         wanted = tuple(checks)
         chosen = with_needs(wanted, self.checks) if wanted else self.checks
+        if quick:
+            chosen = tuple(check for check in chosen if check.safety is not Safety.DISRUPTIVE)
         self.runs.append(tuple(check.id for check in chosen))
         self._stopping, self._ended = "", asyncio.Event()
         self.listener(RunStarted("run", tuple(areas), tuple(check.id for check in chosen)))

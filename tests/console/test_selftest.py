@@ -12,7 +12,6 @@ from checks.journal import Journal
 from checks.model import Area, Kind, State, Verdict
 from checks.registry import catalogue
 from checks.signoff.policy import shipped_policy
-from console import selftest
 from console.demo.faults import FAULTS, Fault
 from console.selftest import HEALTHY, Proof, Trial, chosen, proofs, try_all, why_not_here
 from tests.checks.builders import NOON, result
@@ -57,7 +56,7 @@ def test_what_could_not_be_tried_proves_nothing(monkeypatch: pytest.MonkeyPatch)
 def test_one_check_or_one_fault_can_be_put_to_the_test() -> None:
     assert chosen(["page-missing"], []) == [PAGE]
     assert {fault.name for fault in chosen([], ["WALK-02"])} >= {"page-missing", "part-missing"}
-    assert len(chosen([], [])) == len(selftest.FAULTS)
+    assert len(chosen([], [])) == len(FAULTS)
 
 
 @pytest.mark.parametrize(("doubt", "state"), [("", State.PASS), ("it let one through", State.INCONCLUSIVE)])

@@ -160,7 +160,7 @@ async def test_y_copies_the_commands_of_the_evidence_one_after_the_other() -> No
         assert app.clipboard == "SELECT 1"
         await pilot.press("y")
         assert app.clipboard == "curl http://127.0.0.1:8000/x"
-        await until(pilot, lambda: "Copied command 2 of 2" in text_of(app))
+        await until(pilot, lambda: "Copied 2 of 2" in text_of(app))
 
 
 async def test_hostile_text_is_shown_to_the_letter_and_does_nothing() -> None:
