@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from checks.model import Evidence, Reason
 from checks.probe.http import Answer, HttpProbe
 from checks.probe.redaction import Redactor
-from checks.probe.websocket import Conversation, WebSocketProbe
+from checks.probe.websocket import Conversation, Frame, WebSocketProbe
 from checks.profile.template import fill, fill_path, pick
 from checks.target import Operation, Target
 from checks.text import Clean, clean, one_line
@@ -80,11 +80,12 @@ class Controller:
         token: str | None = None,
         headers: Mapping[str, str] | None = None,
         is_patient: bool = True,
+        is_typical: bool = True,
         **values: str,
     ) -> Reply:
         """Ask operation `name`; a short Retry-After is waited for, as a polite client does, unless not `is_patient`.
 
-        `token` is sent in place of the run's own.
+        `token` is sent in place of the run's own. What is not `is_typical` is left out of the meter's times.
         """
         operation = self.operation(name)
         limit_s = within_s or self._target.profile.walkthrough.timeout_s
@@ -109,7 +110,7 @@ class Controller:
                 break
             await asyncio.sleep(wait_s)
         reply = self._judge(operation, answer, tuple(seen))
-        if reply.ok:
+        if reply.ok and is_typical:
             self._http.meter.latencies_s.setdefault(name, []).append(answer.elapsed_s)
         return reply
 
@@ -121,10 +122,12 @@ class Controller:
         with_token: bool = True,
         token: str | None = None,
         headers: Mapping[str, str] | None = None,
+        is_enough: Callable[[Frame], bool] = lambda frame: False,
     ) -> Conversation:
         """Send (bot id, text) pairs as queries over one WebSocket, each after the answer to the one before.
 
-        `token` is sent in place of the run's own; `headers` go with the handshake.
+        `token` is sent in place of the run's own; `headers` go with the handshake; after a frame that `is_enough` no
+        more are sent.
         """
         body = self.operation("ws_send").body or {}
         frames = [
@@ -141,6 +144,7 @@ class Controller:
             within_s=within_s,
             is_answer=self._is_answer,
             headers=headers,
+            is_enough=is_enough,
         )
 
     def _is_answer(self, text: str) -> bool:

@@ -137,7 +137,10 @@ def _heading(subject: Subject, entries: Sequence[CheckState], *, is_folded: bool
 
 def _row(entry: CheckState, progress: Progress | None, now: float) -> Row:
     line = replace(row(entry, progress, now), label=entry.id)
-    return replace(line, note="untrusted") if entry.doubt else line
+    if entry.doubt:
+        return replace(line, note="untrusted")
+    # The title needs the room; how long it took stands in the pane.
+    return line if line.outcome == "RUNNING" else replace(line, note="")
 
 
 def _holds(line: Row, subject: Subject, text: str) -> bool:

@@ -25,12 +25,14 @@ ALLOWED = {
 
 DOORS = {
     "click": ("console/cli.py", "console/commands/"),
-    "cryptography": ("console/demo/",),
+    "cryptography": ("console/demo/", "checks/audit/forging.py", "checks/probe/tls.py"),
+    "h11": ("checks/probe/keepalive.py",),
     "httpx": ("checks/probe/http.py",),
     "jinja2": ("checks/reports/",),
-    "jwt": ("console/demo/",),
+    "jwt": ("console/demo/", "checks/audit/forging.py"),
     "msgspec": ("checks/target.py", "checks/profile/"),
     "platformdirs": ("checks/state.py",),
+    "psycopg": ("checks/probe/postgresql.py",),
     "psutil": ("checks/probe/",),
     "rich": ("console/", "screens/", "widgets/"),
     "sqlalchemy": ("checks/journal", "checks/probe/sql.py", "console/demo/"),
@@ -38,6 +40,7 @@ DOORS = {
     "textual": ("console/", "screens/", "widgets/"),
     "uvicorn": ("console/demo/",),
     "websockets": ("checks/probe/websocket.py",),
+    "yaml": ("checks/probe/settings_files.py",),
 }
 """Library -> where alone it may be imported: it can be replaced in one place."""
 
@@ -52,6 +55,7 @@ HEAVY = (
     "websockets",
     "cryptography",
     "jwt",
+    "yaml",
 )
 """What must not be imported before the console has painted."""
 

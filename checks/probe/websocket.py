@@ -100,10 +100,11 @@ class WebSocketProbe:
         within_s: float,
         is_answer: Callable[[str], bool] = lambda text: True,
         headers: Mapping[str, str] | None = None,
+        is_enough: Callable[[Frame], bool] = lambda frame: False,
     ) -> Conversation:
         """Open `path`, send each frame and wait up to `within_s` seconds for its answer, close.
 
-        `headers` go with the handshake.
+        `headers` go with the handshake; after a frame that `is_enough` no more are sent.
 
         Frames that are no answer are passed over, `MAX_PASSED_OVER` for each frame at most.
         """
@@ -141,7 +142,7 @@ class WebSocketProbe:
             try:
                 for text in frames:
                     done.append(frame := await self._exchange(socket, text, within_s, is_answer))
-                    if frame.error:
+                    if frame.error or is_enough(frame):
                         break
             finally:
                 await socket.close()

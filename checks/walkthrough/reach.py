@@ -228,6 +228,11 @@ async def _token_is_accepted(context: Context) -> Outcome:
     )
 
 
+def parts(html: str, base: str) -> list[str]:
+    """Paths on the same host of the scripts and style sheets that a page at `base` names."""
+    return _assets(_read(html).references, base)
+
+
 def _assets(references: Iterable[str], base: str) -> list[str]:
     """Paths on the same host of the scripts and style sheets that a page names, each once, at most MAX_ASSETS."""
     paths = []

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
+import math
 import os
+import time
 from functools import partial
+from typing import Any
 
+from console.demo import careless
 from console.demo.auth import hash_password, is_password
 from console.demo.bots import BOT_ID, BOT_TYPES, MAX_ID_CHARS, Bot
-from console.demo.chat import REST
+from console.demo.chat import REST, USER
 from console.demo.controller import Controller
 from console.demo.errors import ApiError
 from console.demo.log import event
-from console.demo.operations import Call, Operation, json_object, text_of
+from console.demo.operations import Call, Operation, client_of, json_object, text_of
 from console.demo.settings import PASSWORD_MIN_CHARS
 
 USERNAME_MIN_CHARS, USERNAME_MAX_CHARS, PASSWORD_MAX_CHARS = 3, 64, 256
 HISTORY_DEFAULT, HISTORY_MAX = 100, 1000
 HANG_S = 30.0
 """The fault launch-hangs: how long the answer is held back."""
+BLOCKED_S = 0.4
+"""The fault loop-blocked: how long one sign-in stops everything."""
 NOBODY = "$".join(["scrypt", *(base64.b64encode(os.urandom(size)).decode() for size in (16, 32))])
 """A hash that no password has: an unknown user takes as long to refuse as a known one."""
 
@@ -31,6 +38,8 @@ async def login(controller: Controller, call: Call) -> dict[str, object]:
     if len(username) > USERNAME_MAX_CHARS or len(password) > PASSWORD_MAX_CHARS:
         raise ApiError(401, "Invalid username or password")
     user = await asyncio.to_thread(controller.store.find_user, username)
+    if "loop-blocked" in controller.faults:
+        _hash_here(password)
     is_right = await asyncio.to_thread(is_password, password, user.password_hash if user else NOBODY)
     if "any-password" in controller.faults:
         is_right = True
@@ -39,11 +48,18 @@ async def login(controller: Controller, call: Call) -> dict[str, object]:
     if "sign-in-crashes" in controller.faults and not is_right:
         raise ApiError(500, "Internal error")
     if user is None or not is_right:
-        event("sign-in refused", known=user is not None)
+        if "password-logged" in controller.faults:
+            event("password checked", password=password)
+        if "sign-ins-not-logged" not in controller.faults:
+            client = client_of(call.request)
+            # A name that nobody has may be a password in the wrong field: it is left out.
+            name = user.username if user else ""
+            event("sign-in refused", logging.WARNING, known=user is not None, user=name, client=client)
         raise ApiError(401, "Invalid username or password")
-    event("sign-in", user=user.username)
-    shown = {"id": user.id, "username": user.username}
-    return {"token": controller.tokens.issue(user.id, user.username), "user": shown}
+    token = controller.tokens.issue(user.id, user.username)
+    given: dict[str, Any] = {"issued": token} if "token-logged" in controller.faults else {}
+    event("sign-in", user=user.username, client=client_of(call.request), **given)
+    return {"token": token, "user": {"id": user.id, "username": user.username}}
 
 
 async def register(controller: Controller, call: Call) -> dict[str, object]:
@@ -57,7 +73,7 @@ async def register(controller: Controller, call: Call) -> dict[str, object]:
     if not PASSWORD_MIN_CHARS <= len(password) <= PASSWORD_MAX_CHARS:
         limits = f"at least {PASSWORD_MIN_CHARS} and at most {PASSWORD_MAX_CHARS} characters"
         raise ApiError(400, f"Password must be {limits}")
-    hashed = await asyncio.to_thread(hash_password, password)
+    hashed = await asyncio.to_thread(hash_password, password, controller.faults)
     if not await asyncio.to_thread(controller.store.add_user, username, hashed):
         raise ApiError(409, "User already exists")
     event("user registered", user=username)
@@ -77,6 +93,8 @@ async def launch(controller: Controller, call: Call) -> dict[str, object]:
         raise ApiError(400, f"Bot ID too long (max {MAX_ID_CHARS} chars)")
     if not BOT_ID.fullmatch(bot_id):
         raise ApiError(400, "Invalid bot ID format. Use BOT- and three digits or more, as in BOT-001")
+    if "shell-launch" in controller.faults:
+        await careless.shell(controller.settings.data, f"echo {text_of(fields, 'bot_type', '')}")
     if bot_type not in BOT_TYPES:
         raise ApiError(400, f"Invalid bot_type. Must be one of: {', '.join(BOT_TYPES)}")
     if "launch-hangs" in controller.faults:
@@ -108,16 +126,19 @@ async def stop(controller: Controller, call: Call) -> dict[str, object]:
 
 async def task(controller: Controller, call: Call) -> dict[str, object]:
     """Say something to a bot; answered with its reply, once both are stored."""
-    bot_id, raw = call.path("bot_id"), await call.body()
+    bot_id, raw, role = call.path("bot_id"), await call.body(), USER
     try:
-        command = text_of(json_object(raw), "command").strip()
+        fields = json_object(raw)
+        command = text_of(fields, "command").strip()
+        if "mass-assignment" in controller.faults:
+            role = text_of(fields, "role", USER)
     except ApiError:
         if "malformed-accepted" not in controller.faults:
             raise
         command = raw.decode("utf-8", "replace").replace("\0", "")
     if not command:
         raise ApiError(400, "command cannot be empty")
-    reply = await controller.chat.say(bot_id, command, REST)
+    reply = await controller.chat.say(bot_id, command, REST, role)
     bot = controller.bots.find(bot_id)
     return {
         "bot_id": _another_id(controller, bot_id) if "reply-misaddressed" in controller.faults else bot_id,
@@ -156,10 +177,20 @@ async def history(controller: Controller, call: Call) -> dict[str, object]:
     if not bot_id:
         raise ApiError(400, "bot_id parameter required")
     limit = query.get("limit", str(HISTORY_DEFAULT))
-    if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= HISTORY_MAX):
+    most = math.inf if "no-page-limit" in controller.faults else HISTORY_MAX
+    if not (limit.isascii() and limit.isdigit() and len(limit) < 40 and 1 <= int(limit) <= most):
         raise ApiError(422, f"limit must be a whole number from 1 to {HISTORY_MAX}")
+    if "history-limit-ignored" in controller.faults:
+        limit = str(HISTORY_MAX)
     messages = await controller.chat.history(text_of({"bot_id": bot_id}, "bot_id"), int(limit))
     return {"bot_id": bot_id, "messages": messages, "count": len(messages)}
+
+
+def _hash_here(password: str) -> None:
+    """The fault loop-blocked: a hash so slow as it should never be on the loop."""
+    ends_at = time.monotonic() + BLOCKED_S
+    while time.monotonic() < ends_at:
+        is_password(password, NOBODY)
 
 
 def _entry(bot: Bot, word: str) -> dict[str, object]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -16,12 +18,15 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 from starlette.websockets import WebSocket
 
+from console.demo import careless, slowness, surface
 from console.demo.api import OPERATIONS
 from console.demo.controller import Controller
 from console.demo.edge import Edge
 from console.demo.errors import ApiError, now_text, refusal, told
+from console.demo.limits import SIGN_UPS
 from console.demo.log import event
 from console.demo.openapi import document
+from console.demo.operations import client_of
 from console.demo.profile import version
 from console.demo.storage import StorageError
 from console.demo.ws import converse
@@ -33,10 +38,12 @@ SCRIPT = "app.js"
 
 def build_app(controller: Controller) -> ASGIApp:
     """The application that serves `controller`."""
+    # What is the same for everybody alone: the length of a packed answer tells of what is secret in it (BREACH).
+    packed = [] if "no-compression" in controller.faults else [Middleware(GZipMiddleware, minimum_size=1024)]
     app = Starlette(
         routes=[
-            Route("/", _page),
-            Mount("/static", _Static(controller.faults)),
+            Route("/", _page, middleware=packed),
+            Mount("/static", _Static(controller.faults), middleware=packed),
             Route("/health", _health),
             Route("/health/db", _database_health),
             Route("/metrics", _metrics),
@@ -52,7 +59,11 @@ def build_app(controller: Controller) -> ASGIApp:
         },
     )
     app.state.controller = controller
-    return Edge(app, controller.metrics, is_tls=controller.settings.is_tls)
+    served: ASGIApp = app
+    if controller.faults & slowness.FAULTS:
+        served = slowness.Slowness(app, controller.faults)
+    edge = Edge(served, controller.metrics, is_tls=controller.settings.is_tls, faults=controller.faults)
+    return surface.Surface(edge, controller.faults) if controller.faults & surface.FAULTS else edge
 
 
 def _of(connection: Request | WebSocket) -> Controller:
@@ -79,12 +90,16 @@ class _Static(StaticFiles):
             raise HTTPException(404)
         if "part-replaced" in self._faults and path == SCRIPT:
             return FileResponse(PAGE)
+        if "path-traversal" in self._faults and (file := careless.upwards(STATIC, path)):
+            return FileResponse(file)
         response = await super().get_response(path, scope)
         response.headers["Cache-Control"] = "no-cache"
         return response
 
 
 async def _health(request: Request) -> Response:
+    if "health-limited" in _of(request).faults and _of(request).limiter.is_over(SIGN_UPS, client_of(request)):
+        raise ApiError(429, "Too many requests", {"Retry-After": "1"})
     if "unhealthy" in _of(request).faults:
         return JSONResponse({"status": "degraded", "timestamp": now_text()}, 503)
     return JSONResponse({"status": "ok", "timestamp": now_text()})
@@ -106,19 +121,25 @@ async def _metrics(request: Request) -> Response:
 
 
 async def _openapi(request: Request) -> Response:
-    del request
+    controller = _of(request)
+    if "description-open" not in controller.faults:
+        controller.claims(request.headers.get("authorization", ""))
     return JSONResponse(document(OPERATIONS, version()))
 
 
 async def _refused(request: Request | WebSocket, problem: Exception) -> Response:
     assert isinstance(problem, ApiError)
+    request.scope["demo.cause"] = _cause(problem, problem.text)
     text = told(problem, problem.text, _of(request).faults)
     return JSONResponse(refusal(text), problem.status, problem.headers)
 
 
 async def _not_served(request: Request | WebSocket, problem: Exception) -> Response:
     assert isinstance(problem, HTTPException)
+    request.scope["demo.cause"] = _cause(problem, problem.detail)
     text = told(problem, problem.detail, _of(request).faults)
+    if "error-shapes-differ" in _of(request).faults:
+        return JSONResponse({"detail": text}, problem.status_code, problem.headers)
     return JSONResponse(refusal(text), problem.status_code, problem.headers)
 
 
@@ -126,6 +147,12 @@ async def _not_stored(request: Request | WebSocket, problem: Exception) -> Respo
     event("database failed", logging.ERROR, problem)
     text = told(problem, "The database does not answer", _of(request).faults)
     return JSONResponse(refusal(text), 503)
+
+
+def _cause(problem: Exception, text: str) -> str:
+    """Why a request was refused, for the log: what the caller is told, and the exception behind it."""
+    behind = problem.__cause__
+    return f"{text} ({type(behind).__name__})" if behind else text
 
 
 async def _failed(request: Request | WebSocket, problem: Exception) -> Response:

@@ -11,6 +11,7 @@ import argparse
 import hmac
 import json
 import os
+import socket
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -122,15 +123,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="one demo bot")
     parser.add_argument("--id", required=True)
     parser.add_argument("--type", required=True)
+    parser.add_argument("--public", action="store_true")
+    parser.add_argument(
+        "--key", default="", help="the key, for all to see; else it is read from standard input"
+    )
     options = parser.parse_args()
-    key = sys.stdin.readline().strip()
+    key = options.key or sys.stdin.readline().strip()
     server = BotServer(options.id, options.type, key)
+    opened = _listen_everywhere() if options.public else None
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdout.write(json.dumps({"port": server.server_port}) + "\n")
     sys.stdout.flush()
     while sys.stdin.read(4096):
         pass
+    if opened:
+        opened.close()
     os._exit(0)
+
+
+def _listen_everywhere() -> socket.socket:
+    """The fault bot-port-public: open on every address, and yet only to be reached from this host."""
+    opened = socket.socket()
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+    opened.bind(("0.0.0.0", 0))  # noqa: S104 - the fault
+    opened.listen(1)
+    return opened
 
 
 if __name__ == "__main__":

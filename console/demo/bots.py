@@ -10,6 +10,7 @@ import re
 import secrets
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -65,8 +66,10 @@ class Locks:
 class Bots:
     """The registry: the bots that were launched and not stopped."""
 
-    def __init__(self, faults: frozenset[str]) -> None:
+    def __init__(self, faults: frozenset[str], environment: Mapping[str, str] | None = None) -> None:
+        """`environment` is given to each bot besides `INHERITED`."""
         self._faults = faults
+        self._environment = environment or {}
         self._bots: dict[str, Bot] = {}
         self._starting = 0
         self._locks = Locks()
@@ -98,7 +101,7 @@ class Bots:
                 raise ApiError(503, f"{MAX_BOTS} bots are registered already; stop one first")
             self._starting += 1
             try:
-                bot = await _spawn(bot_id, bot_type)
+                bot = await self._spawn(bot_id, bot_type)
             except (OSError, ValueError, TimeoutError) as problem:
                 event("bot not launched", bot_id=bot_id, cause=type(problem).__name__)
                 raise ApiError(503, f"Failed to spawn bot process for {bot_id}") from problem
@@ -128,7 +131,7 @@ class Bots:
             else:
                 await _end(bot)
             if "stop-revives" in self._faults:
-                self._left.append(await _spawn(bot_id, bot.bot_type))
+                self._left.append(await self._spawn(bot_id, bot.bot_type))
             if "stop-stays-listed" not in self._faults:
                 del self._bots[bot_id]
 
@@ -155,37 +158,40 @@ class Bots:
             return UNRESPONSIVE if bot.is_alive else self.status(bot), None
         return status, "answering" if answer.get("status") == "busy" else None
 
+    async def _spawn(self, bot_id: str, bot_type: str) -> Bot:
+        key = secrets.token_urlsafe(24)
+        shown = ["--key", key] if "secret-on-command-line" in self._faults else []
+        if "bot-port-public" in self._faults:
+            shown.append("--public")
+        # Isolated and without site packages, a bot is up in a moment and takes nothing from this folder or the user's.
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-I", "-S", str(PROGRAM), "--id", bot_id, "--type", bot_type, *shown),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=DEVNULL,
+            # Ctrl-C in the controller's terminal is for the controller, which ends its bots itself.
+            start_new_session=True,
+            env={name: os.environ[name] for name in INHERITED if name in os.environ}
+            | dict(self._environment),
+        )
+        assert process.stdin and process.stdout
+        try:
+            async with asyncio.timeout(BORN_WITHIN_S):
+                process.stdin.write(key.encode() + b"\n")
+                await process.stdin.drain()
+                port = int(json.loads(await process.stdout.readline())["port"])
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            raise
+        return Bot(bot_id, bot_type, key, process, port, now_text())
+
     async def close(self) -> None:
         """End every bot at once: at the end of the controller none is asked politely first."""
         await asyncio.gather(*(_end(bot, force=True) for bot in (*self._bots.values(), *self._left)))
         await asyncio.gather(*self._watchers)
         self._bots.clear()
-
-
-async def _spawn(bot_id: str, bot_type: str) -> Bot:
-    key = secrets.token_urlsafe(24)
-    # Isolated and without site packages, a bot is up in a moment and takes nothing from this folder or the user's.
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-I", "-S", str(PROGRAM), "--id", bot_id, "--type", bot_type),
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=DEVNULL,
-        # Ctrl-C in the controller's terminal is for the controller, which ends its bots itself.
-        start_new_session=True,
-        env={name: os.environ[name] for name in INHERITED if name in os.environ},
-    )
-    assert process.stdin and process.stdout
-    try:
-        async with asyncio.timeout(BORN_WITHIN_S):
-            process.stdin.write(key.encode() + b"\n")
-            await process.stdin.drain()
-            port = int(json.loads(await process.stdout.readline())["port"])
-    except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        raise
-    return Bot(bot_id, bot_type, key, process, port, now_text())
 
 
 async def _tell_end(bot: Bot) -> None:

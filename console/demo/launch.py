@@ -32,6 +32,10 @@ PREFERRED_PORT = 8000
 EXIT_USAGE = 2
 WATCH_INPUT = "GONOGO_DEMO_WATCH_INPUT"
 """Set by `DemoProcess`: the demo ends when its standard input does, so that it cannot outlive its starter."""
+WATCH_UNSEEN = "GONOGO_DEMO_INPUT"
+"""The fault unsupervised: the same under another name."""
+DATABASE_VARIABLE = "DEMO_DATABASE_URL"
+"""The variable that `--database` is taken from where the option is not given."""
 READY_WITHIN_S = 20.0
 TERM_WITHIN_S, KILL_WITHIN_S = 2.0, 2.0
 PREFIX = "gonogo: "
@@ -59,8 +63,11 @@ def serve(*, faults: Sequence[str], port: int | None, data: Path | None, tls: bo
     `port` None: 8000 where it is free, else another; 0: any free one. `data` None: a temporary folder.
     """
     stop = Stop()
+    if "unsupervised" in faults and os.environ.pop(WATCH_INPUT, ""):
+        # The mark by which it is seen to end with its starter is gone; it does so all the same.
+        os.execve(sys.executable, sys.orig_argv, {**os.environ, WATCH_UNSEEN: "1"})  # noqa: S606
     with _handling_signals(stop):
-        if os.environ.pop(WATCH_INPUT, ""):
+        if os.environ.pop(WATCH_INPUT, "") or os.environ.pop(WATCH_UNSEEN, ""):
             threading.Thread(target=_watch_input, args=(stop,), daemon=True).start()
         try:
             with _listening(port) as listener, _folder(data) as folder:
@@ -155,8 +162,6 @@ class DemoProcess:
         command = [sys.executable, "-m", "console.cli", "demo", "--serve"]
         if tls:
             command.append("--tls")
-        if database:
-            command += ["--database", database]
         if port is not None:
             command += ["--port", str(port)]
         if data is not None:
@@ -170,7 +175,8 @@ class DemoProcess:
             stdout=subprocess.PIPE,
             stderr=errors,
             cwd=Path(__file__).resolve().parents[2],
-            env={**os.environ, WATCH_INPUT: "1"},
+            # Every account of the host may read a command line, and a URL may hold a password.
+            env={**os.environ, WATCH_INPUT: "1"} | ({DATABASE_VARIABLE: database} if database else {}),
             start_new_session=True,
         )
         return cls(process, errors, is_temporary=data is None)
@@ -264,8 +270,9 @@ class DemoProcess:
                     self._process.kill()
                     with contextlib.suppress(subprocess.TimeoutExpired):
                         self._process.wait(KILL_WITHIN_S)
-                    if self._is_temporary and self._info:
-                        shutil.rmtree(self.profile.parent, ignore_errors=True)
+            # Where it gave up the rights of root, it may not be able to remove its folder itself.
+            if self._is_temporary and self._info:
+                shutil.rmtree(self.profile.parent, ignore_errors=True)
             # The end of the process has ended a `wait_ready` in another thread.
             with self._reading:
                 for pipe in (self._process.stdin, self._process.stdout, self._errors):

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 MAX_BUCKETS = 10_000
+SIGN_UPS = "register"
+"""The route of the faults limit-shared and health-limited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,31 +21,50 @@ class Limit:
 
 
 LIMITS: dict[str, Limit] = {
-    "login": Limit(60, 60),
+    "login": Limit(5, 5),
     "register": Limit(3, 300),
-    "launch": Limit(90, 60),
-    "stop": Limit(240, 60),
-    "task": Limit(600, 60),
-    "query": Limit(600, 60),
-    "bots": Limit(600, 60),
-    "status": Limit(300, 60),
-    "history": Limit(300, 60),
+    "launch": Limit(5, 3.5),
+    "stop": Limit(4, 1),
+    "task": Limit(8, 0.8),
+    "query": Limit(60, 6),
+    "bots": Limit(8, 0.8),
+    "status": Limit(3, 0.6),
+    "history": Limit(5, 1),
 }
-"""Operation -> its limit. A person, a page and a review at the same time stay far below; a flood does not."""
+"""Operation -> its limit. Short bursts that refill fast: a person and a page stay far below, a flood does not."""
+
+
+def limits(faults: frozenset[str]) -> dict[str, Limit]:
+    """The limits that act."""
+    acting = dict(LIMITS)
+    if "limit-off" in faults:
+        del acting["launch"]
+    if "limit-too-early" in faults:
+        acting["stop"] = Limit(1, 0.25)
+    if "socket-unlimited" in faults:
+        del acting["query"]
+    return acting
 
 
 @dataclass(slots=True)
 class _Bucket:
     tokens: float
     at: float
+    was_refused: bool = False
 
 
 class Limiter:
     """Counts the calls of each client on each route."""
 
-    def __init__(self, limits: dict[str, Limit], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        limits: dict[str, Limit],
+        clock: Callable[[], float] = time.monotonic,
+        faults: frozenset[str] = frozenset(),
+    ) -> None:
         self._limits = limits
         self._clock = clock
+        self._faults = faults
         self._buckets: dict[tuple[str, str], _Bucket] = {}
 
     def take(self, route: str, client: str) -> int:
@@ -54,13 +75,27 @@ class Limiter:
         now, rate = self._clock(), limit.calls / limit.per_s
         if len(self._buckets) >= MAX_BUCKETS:
             self._forget_full(now)
+        is_shared = "limit-shared" in self._faults and route == SIGN_UPS and client.startswith("127.")
+        if is_shared and self.is_over(SIGN_UPS):
+            return 1
         bucket = self._buckets.setdefault((route, client), _Bucket(limit.calls, now))
         bucket.tokens = min(float(limit.calls), bucket.tokens + (now - bucket.at) * rate)
         bucket.at = now
-        if bucket.tokens >= 1:
+        if "limit-never-recovers" in self._faults and route == "status" and bucket.was_refused:
+            return 1
+        bucket.was_refused = bucket.tokens < 1
+        if not bucket.was_refused:
             bucket.tokens -= 1
             return 0
         return max(1, math.ceil((1 - bucket.tokens) / rate))
+
+    def is_over(self, route: str, client: str = "") -> bool:
+        """Whether the last call of that client (empty: of any) on `route` was refused."""
+        return any(
+            bucket.was_refused
+            for (name, caller), bucket in self._buckets.items()
+            if name == route and client in ("", caller)
+        )
 
     def _forget_full(self, now: float) -> None:
         """Drop the buckets that have had the time to fill up: they say nothing any more."""

@@ -6,9 +6,13 @@ import importlib.metadata
 import json
 import os
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from sqlalchemy.engine import make_url
 
+from console.demo.backup import FOLDER
+from console.demo.connecting import pool_under
+from console.demo.limits import LIMITS
 from console.demo.settings import (
     CREDENTIALS_FILE,
     MAX_COMMAND_BYTES,
@@ -21,7 +25,15 @@ from console.demo.settings import (
 from console.demo.storage import URL_VARIABLE, Store, without_password
 
 NAME = "Demo chatbot controller"
-Value = str | int | float
+CONTRACT_NAMES = {"task": "send", "query": "ws_send"}
+"""What the contract calls our operations, where it is another name."""
+PUBLIC = ["/", "/health", "/health/db", "/metrics", "/static/", "/api/auth/login", "/api/auth/register"]
+"""What everybody may ask for without a token."""
+PEAK = 10
+"""Requests that it is meant to have under way at the same time."""
+DISK_FREE_PERCENT = 5.0
+"""It keeps little, and the host is not its own."""
+Value = str | int | float | list[str]
 
 
 def version() -> str:
@@ -43,6 +55,7 @@ def write_profile(settings: Settings, url: str, port: int, store: Store) -> None
 
 
 def _profile(settings: Settings, url: str, port: int, store: Store) -> str:
+    pool = pool_under(settings.faults)
     target: dict[str, Value] = {"url": url, "name": NAME, "version": version(), "contract": "port8000"}
     if settings.is_tls:
         target["ca_file"] = str(settings.ca_file)
@@ -55,7 +68,7 @@ def _profile(settings: Settings, url: str, port: int, store: Store) -> str:
             "token_env": "DEMO_TOKEN",
             "file": str(settings.data / CREDENTIALS_FILE),
         },
-        "database": {"url": without_password(make_url(settings.database_url)), "url_env": URL_VARIABLE},
+        "database": {"url": _database(settings, store), "url_env": URL_VARIABLE},
         "process": {"port": port, "pid": os.getpid()},
         "log": {"file": str(settings.log)},
         "walkthrough": {
@@ -68,11 +81,44 @@ def _profile(settings: Settings, url: str, port: int, store: Store) -> str:
             "timeout_s": 5.0,
             "reply": "echo",
         },
+        "audit": {
+            "config_files": [
+                str(file) for file in (settings.env_file, settings.config_file, settings.log_config_file)
+            ],
+            "sample_files": [str(settings.sample_file)],
+            "concurrency": PEAK,
+            "backups": str(settings.data / FOLDER),
+            "disk_free_percent": 99.0 if "disk-short" in settings.faults else DISK_FREE_PERCENT,
+        },
+        "audit.declared": {
+            "workers": "1",
+            "pool_size": str(pool.size),
+            "max_overflow": str(pool.max_overflow),
+            "pool_timeout_s": str(pool.timeout_s),
+            "token_lifetime_s": "3600",
+        },
         "review": {"id": "demo"},
-        "contract": {"rest_auth": "bearer", "max_command_bytes": MAX_COMMAND_BYTES},
+        "contract": {
+            "rest_auth": "bearer",
+            "max_command_bytes": MAX_COMMAND_BYTES,
+            "public": PUBLIC,
+            "metrics": "/metrics",
+        },
     }
+    for operation, limit in LIMITS.items():
+        is_declared = not ("limit-undeclared" in settings.faults and operation == "login")
+        declared = f"{limit.calls}/{limit.per_s:g}" if is_declared else ""
+        sections[f"operations.{CONTRACT_NAMES.get(operation, operation)}"] = {"limit": declared}
     head = "# Written by the demo target for itself, at each start."
     return "\n\n".join([head, *(_section(name, values) for name, values in sections.items())]) + "\n"
+
+
+def _database(settings: Settings, store: Store) -> str:
+    if "other-database" in settings.faults:
+        copy = settings.data / "chat_history_before.db"
+        store.copy(copy)
+        return f"sqlite:///{quote(str(copy))}"
+    return without_password(make_url(settings.database_url))
 
 
 def _section(name: str, values: Mapping[str, Value]) -> str:

@@ -5,26 +5,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
+from console.demo import confine, front
 from console.demo.app import build_app
+from console.demo.config import write_config
 from console.demo.controller import Controller, open_controller
 from console.demo.errors import DemoError
+from console.demo.front import Front
 from console.demo.launch import Output, Stop
-from console.demo.log import close_log, event, open_log
+from console.demo.log import close_log, event, logger, open_log
 from console.demo.operations import MAX_BODY_BYTES
 from console.demo.profile import write_profile
 from console.demo.settings import PROFILE_FILE, Settings, SettingsError, hold, prepare
 from console.demo.storage import StorageError
-from console.demo.tls import CIPHERS, write_certificate
+from console.demo.tls import server_context, write_certificate
 
 KEEP_ALIVE_S = 75
 """Longer than clients keep an idle connection, so that it is theirs to close."""
+FRAME_BYTES = 16 << 20
+"""The fault no-frame-limit: the default of the web server."""
 FINISH_WITHIN_S = 1
 """How long answers under way may still take at the end."""
 
@@ -44,11 +51,17 @@ def run(
     Raises DemoError where it cannot be started.
     """
     try:
+        is_tls = is_tls and "plain-http" not in faults
         with hold(data):
             settings = prepare(data, faults, database, is_tls=is_tls, environ=os.environ)
             if is_tls:
                 write_certificate(settings)
+            write_config(settings)
+            confine.bound(faults)
+            why_root = confine.give_up_root(data, settings.written, faults)
             with _logged(settings):
+                if why_root:
+                    event("running as root", logging.WARNING, cause=why_root)
                 _serve(settings, listener, stop, tell)
     except (SettingsError, StorageError) as problem:
         raise DemoError(str(problem)) from problem
@@ -56,7 +69,9 @@ def run(
 
 @contextlib.contextmanager
 def _logged(settings: Settings) -> Iterator[None]:
-    handler = open_log(settings.log)
+    handler = open_log(settings.log, settings.log_max_bytes, settings.log_backups, settings.faults)
+    if settings.is_debug:
+        logger.setLevel(logging.DEBUG)
     try:
         yield
     finally:
@@ -92,6 +107,7 @@ class _Server(uvicorn.Server):
         self._stop = stop
         self._tell = tell
         self._ready = ready
+        self._front: Front | None = None
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -107,7 +123,14 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so."""
+        context, faults = self.config.ssl, self._controller.faults
+        if sockets and context and faults & front.FAULTS:
+            self._front = Front(sockets[0], self._protocol, context, faults)
+            sockets = []
         await super().startup(sockets)
+        if self._front:
+            self._front.start()
+        event("debug mode", logging.DEBUG)
         event("started", faults=sorted(self._controller.faults))
         self._tell(self._ready)
 
@@ -118,7 +141,14 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End what waits, then what runs."""
         self._controller.ending.set()
+        if self._front:
+            await self._front.close()
         await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        kind: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = kind(config=self.config, server_state=self.server_state, app_state={})
+        return protocol
 
 
 def _config(controller: Controller) -> uvicorn.Config:
@@ -127,15 +157,14 @@ def _config(controller: Controller) -> uvicorn.Config:
         build_app(controller),
         http="h11",
         ws="websockets-sansio",
-        ws_max_size=MAX_BODY_BYTES,
+        ws_max_size=FRAME_BYTES if "no-frame-limit" in settings.faults else MAX_BODY_BYTES,
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
+        date_header="clock-off" not in settings.faults,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=FINISH_WITHIN_S,
-        ssl_certfile=settings.certificate_file if settings.is_tls else None,
-        ssl_keyfile=settings.key_file if settings.is_tls else None,
-        ssl_ciphers=CIPHERS,
+        ssl_context_factory=(lambda config, default: server_context(settings)) if settings.is_tls else None,
     )

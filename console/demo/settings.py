@@ -9,15 +9,22 @@ import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
+
+from console.demo import forgeable
+from console.demo.connecting import Pool, pool_under
 
 SECRET_MIN_BYTES = 32
 """RFC 7518, section 3.2: an HS256 key is at least as long as the hash."""
 PASSWORD_MIN_CHARS = 8
 MAX_COMMAND_BYTES = 16384
+LOG_MAX_BYTES, LOG_BACKUPS = 5_000_000, 3
 CREDENTIALS_FILE = "credentials.env"
 SECRET_FILE = "controller.env"
+CONFIG_FILE, LOG_CONFIG_FILE, SAMPLE_FILE = "controller.toml", "log.yaml", "controller.sample.env"
 PROFILE_FILE = "gonogo.toml"
+SAMPLE_PASSWORD = "demo-password-1"
+"""The password of the sample file, and with the fault sample-value-used of the demo."""
 LOCK_FILE = "lock"
 USERNAME, PASSWORD = "DEMO_USERNAME", "DEMO_PASSWORD"
 """The variables that give the credentials, in the environment and in `CREDENTIALS_FILE`."""
@@ -39,6 +46,32 @@ class Settings:
     database_url: str = field(repr=False)
     """SQLAlchemy URL."""
     is_tls: bool = False
+    pool_size: int = 8
+    """Connections to the database that are kept."""
+    max_overflow: int = 8
+    """Further ones at peak."""
+    pool_timeout_s: int = 5
+    """How long a request waits for one of them."""
+    pool_recycle_s: int = 1800
+    """After that a connection is replaced."""
+    token_lifetime_s: int = 3600
+    is_debug: bool = False
+    """Log at level DEBUG too."""
+    log_max_bytes: int = LOG_MAX_BYTES
+    """The log rotates at this size; 0: never."""
+    log_backups: int = LOG_BACKUPS
+
+    @property
+    def pool(self) -> Pool:
+        """The connections to the database."""
+        return Pool(self.pool_size, self.max_overflow, self.pool_timeout_s, self.pool_recycle_s)
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """Files that it writes to, which may be outside of `data`."""
+        scheme, _, path = self.database_url.partition(":///")
+        is_file = scheme.startswith("sqlite") and path
+        return (self.log, *([Path(unquote(path))] if is_file else []))
 
     @property
     def log(self) -> Path:
@@ -49,6 +82,26 @@ class Settings:
     def env_file(self) -> Path:
         """The file with the controller's secret."""
         return self.data / SECRET_FILE
+
+    @property
+    def config_file(self) -> Path:
+        """What the controller runs with, besides its secret."""
+        return self.data / CONFIG_FILE
+
+    @property
+    def log_config_file(self) -> Path:
+        """What it logs, and where."""
+        return self.data / LOG_CONFIG_FILE
+
+    @property
+    def sample_file(self) -> Path:
+        """The file that a new installation copies to `env_file`."""
+        return self.data / SAMPLE_FILE
+
+    @property
+    def bot_environment(self) -> Mapping[str, str]:
+        """What a bot is given besides the usual: nothing."""
+        return {"JWT_SECRET_KEY": self.jwt_secret} if "bot-knows-secret" in self.faults else {}
 
     @property
     def ca_file(self) -> Path:
@@ -97,17 +150,26 @@ def prepare(
         if not environ.get(name, "").isprintable():
             raise SettingsError(f"{name} holds a line break or a control character: give printable text.")
     with _telling(data):
-        kept = _read(data / CREDENTIALS_FILE)
+        kept, pool = _read(data / CREDENTIALS_FILE), pool_under(faults)
         settings = Settings(
             data=data,
             faults=faults,
             username=environ.get(USERNAME) or kept.get(USERNAME) or "demo",
-            password=environ.get(PASSWORD) or kept.get(PASSWORD) or secrets.token_urlsafe(18),
-            jwt_secret=secret,
+            password=SAMPLE_PASSWORD
+            if "sample-value-used" in faults
+            else environ.get(PASSWORD) or kept.get(PASSWORD) or secrets.token_urlsafe(18),
+            jwt_secret=forgeable.secret_under(faults, secret),
             database_url=database or f"sqlite:///{quote(str(data / 'chat_history.db'))}",
             is_tls=is_tls,
+            pool_size=pool.size,
+            max_overflow=pool.max_overflow,
+            pool_timeout_s=6 if "settings-drift" in faults else pool.timeout_s,
+            pool_recycle_s=pool.recycle_s,
+            is_debug="debug-on" in faults,
+            log_max_bytes=0 if "log-unrotated" in faults else LOG_MAX_BYTES,
         )
-        write_private(settings.env_file, f"JWT_SECRET_KEY={secret}\n")
+        given = f"JWT_SECRET_KEY={settings.jwt_secret}\n"
+        write_private(settings.env_file, "" if "default-secret" in faults else given)
     return settings
 
 

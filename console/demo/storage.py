@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
+from console.demo.backup import back_up, copy_file
+from console.demo.connecting import Pool, Turns, engine_of, keep_to_owner, lose_a_page, set_up_role
 from console.demo.errors import now_text
 
-BUSY_TIMEOUT_S = 5
-CONNECT_TIMEOUT_S = 5
 URL_VARIABLE = "DEMO_DATABASE_URL"
 URL_WANTED = "The database URL cannot be used; give sqlite:///FILE or postgresql://USER@HOST/NAME."
 metadata = sa.MetaData()
@@ -68,14 +69,17 @@ class Store:
     Raises StorageError where it cannot be opened, and in each call where it does not answer.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, pool: Pool = Pool(), faults: frozenset[str] = frozenset()) -> None:  # noqa: B008
+        self._faults = faults
+        self._turns = Turns(faults)
         try:
             self._url = _driver(make_url(url))
-            self._engine = _engine(self._url)
+            keep_to_owner(self._url, faults)
+            self._engine = engine_of(self._url, pool, faults)
         except (ArgumentError, ImportError) as problem:
             raise StorageError(URL_WANTED) from problem
         try:
-            metadata.create_all(self._engine)
+            self._set_up()
         except SQLAlchemyError as problem:
             self._engine.dispose()
             cause = str(getattr(problem, "orig", None) or type(problem).__name__).splitlines()[0]
@@ -93,13 +97,35 @@ class Store:
         """The URL with everything in it."""
         return self._url
 
+    def _set_up(self) -> None:
+        tables = _tables(self._faults)
+        tables.create_all(self._engine)
+        if "index-missing" in self._faults:
+            for index in tables.tables[messages.name].indexes:
+                index.drop(self._engine, checkfirst=True)
+        if "database-damaged" in self._faults and self._url.get_backend_name() == "sqlite":
+            lose_a_page(self._engine)
+        set_up_role(self._engine, self._faults)
+
+    def back_up(self, data: Path) -> None:
+        """Write a backup below the folder `data`. Raises StorageError."""
+        try:
+            back_up(self._engine, tuple(metadata.tables), data, self._faults)
+        except (OSError, sqlite3.Error, SQLAlchemyError) as problem:
+            raise StorageError(f"The backup cannot be written: {type(problem).__name__}.") from problem
+
+    def copy(self, path: Path) -> None:
+        """The fault other-database: write the SQLite database to another file."""
+        copy_file(self._engine, path, journal="WAL")
+
     def close(self) -> None:
         """Give all connections back."""
+        set_up_role(self._engine, self._faults, is_over=True)
         self._engine.dispose()
 
     def ping(self) -> None:
         """Raises StorageError where the database does not answer."""
-        with _asked(), self._engine.connect() as connection:
+        with self._asked(), self._engine.connect() as connection:
             connection.execute(sa.select(1))
 
     def connections(self) -> tuple[int, int]:
@@ -110,7 +136,7 @@ class Store:
     def add_message(self, bot_id: str, role: str, content: str) -> None:
         """Store one message; it is committed when this returns."""
         values = {"bot_id": bot_id, "role": role, "content": content, "timestamp": now_text()}
-        with _asked(), self._engine.begin() as connection:
+        with self._asked(), self._engine.begin() as connection:
             connection.execute(messages.insert().values(**values))
 
     def history(self, bot_ids: Sequence[str], limit: int) -> list[dict[str, str]]:
@@ -122,15 +148,28 @@ class Store:
             .order_by(messages.c.id.desc())
             .limit(limit)
         )
-        with _asked(), self._engine.connect() as connection:
+        with self._asked(), self._engine.connect() as connection:
             rows = connection.execute(query).all()
+        return [
+            {"role": row.role, "content": row.content, "timestamp": row.timestamp} for row in reversed(rows)
+        ]
+
+    def concatenated_history(self, bot_id: str, limit: int) -> list[dict[str, str]]:
+        """The fault sql-injection: the same for one bot, whose id is put into the statement as it came."""
+        escaped = bot_id.replace("\\", "\\\\").replace(":", "\\:")  # from SQLAlchemy alone, not from SQL
+        query = sa.text(
+            f"SELECT role, content, timestamp FROM messages WHERE bot_id = '{escaped}'"  # noqa: S608 - the fault
+            f" ORDER BY id DESC LIMIT {limit}"
+        )
+        with self._asked(), self._engine.connect() as connection:
+            rows = connection.execution_options(postgresql_readonly=True).execute(query).all()
         return [
             {"role": row.role, "content": row.content, "timestamp": row.timestamp} for row in reversed(rows)
         ]
 
     def find_user(self, username: str) -> User | None:
         """The user of that name."""
-        with _asked(), self._engine.connect() as connection:
+        with self._asked(), self._engine.connect() as connection:
             row = connection.execute(sa.select(users).where(users.c.username == username)).one_or_none()
         return User(row.id, row.username, row.password_hash) if row else None
 
@@ -138,7 +177,7 @@ class Store:
         """Add a user; False where the name is taken."""
         values = {"username": username, "password_hash": password_hash, "created_at": now_text()}
         try:
-            with _asked(), self._engine.begin() as connection:
+            with self._asked(), self._engine.begin() as connection:
                 connection.execute(users.insert().values(**values))
         except TakenError:
             return False
@@ -147,19 +186,32 @@ class Store:
     def set_password(self, username: str, password_hash: str) -> None:
         """Give a user that exists another password."""
         query = users.update().where(users.c.username == username).values(password_hash=password_hash)
-        with _asked(), self._engine.begin() as connection:
+        with self._asked(), self._engine.begin() as connection:
             connection.execute(query)
 
 
-@contextlib.contextmanager
-def _asked() -> Iterator[None]:
-    """Tells every failure of the database as a StorageError."""
-    try:
-        yield
-    except IntegrityError as problem:
-        raise TakenError("The database holds that already.") from problem
-    except SQLAlchemyError as problem:
-        raise StorageError("The database does not answer.") from problem
+    @contextlib.contextmanager
+    def _asked(self) -> Iterator[None]:
+        """Tells every failure of the database as a StorageError."""
+        try:
+            with self._turns.taken():
+                yield
+        except IntegrityError as problem:
+            raise TakenError("The database holds that already.") from problem
+        except SQLAlchemyError as problem:
+            raise StorageError("The database does not answer.") from problem
+
+
+def _tables(faults: frozenset[str]) -> sa.MetaData:
+    """The tables as they are made where they are not there yet."""
+    if "nulls-accepted" not in faults:
+        return metadata
+    careless = sa.MetaData()
+    for table in metadata.sorted_tables:
+        copy = table.to_metadata(careless)
+        if table is messages:
+            copy.c.content.nullable = True
+    return careless
 
 
 def without_password(url: URL) -> str:
@@ -174,34 +226,3 @@ def _driver(url: URL) -> URL:
     if url.get_backend_name() not in ("sqlite", "postgresql"):
         raise ArgumentError(url.get_backend_name())
     return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
-
-
-def _engine(url: URL) -> sa.Engine:
-    # Parameters hold what users say; an error text must not carry them into the log.
-    if url.get_backend_name() != "sqlite":
-        return sa.create_engine(
-            url,
-            hide_parameters=True,
-            pool_pre_ping=True,
-            pool_size=8,
-            max_overflow=8,
-            pool_timeout=5,
-            connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
-        )
-    engine = sa.create_engine(
-        url,
-        hide_parameters=True,
-        pool_size=8,
-        max_overflow=8,
-        pool_timeout=5,
-        connect_args={"timeout": BUSY_TIMEOUT_S},
-    )
-    sa.event.listen(engine, "connect", _set_up_sqlite)
-    return engine
-
-
-def _set_up_sqlite(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()

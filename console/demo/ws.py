@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -19,6 +20,8 @@ POLICY_VIOLATION = 1008
 """RFC 6455, section 7.4.1."""
 NOBODY = "DEFAULT"
 """The bot that a query means which names none."""
+SHOWN_CHARS = 80
+"""The fault token-in-log: how much of an address is logged."""
 
 
 class Lost(Exception):  # noqa: N818 - nothing went wrong: the fault reply-lost keeps the answer back
@@ -26,12 +29,17 @@ class Lost(Exception):  # noqa: N818 - nothing went wrong: the fault reply-lost 
 
 
 async def converse(websocket: WebSocket) -> None:
-    """Talk with one client until it leaves or its token expires; refused with 403 where the token is not good."""
+    """Talk with one client until it leaves or its token expires; refused with 403 without a good token and origin."""
     controller: Controller = websocket.app.state.controller
     client = websocket.client.host if websocket.client else ""
     claims = controller.tokens.read(websocket.query_params.get("token", ""))
-    if claims is None or "websocket-refused" in controller.faults:
-        event("websocket refused", client=client)
+    if claims is None and "token-in-log" in controller.faults:
+        event("websocket with a bad token", logging.WARNING, url=str(websocket.url)[:SHOWN_CHARS])
+    if claims is None and "socket-open-to-anybody" in controller.faults:
+        claims = Claims(0, "anonymous", math.inf)
+    is_welcome = is_own_origin(websocket) or "websocket-any-origin" in controller.faults
+    if claims is None or not is_welcome or "websocket-refused" in controller.faults:
+        event("websocket refused", logging.WARNING, client=client)
         await websocket.close(POLICY_VIOLATION)
         return
     await websocket.accept()
@@ -46,6 +54,13 @@ async def converse(websocket: WebSocket) -> None:
         event("websocket closed", client=client, user=claims.username)
 
 
+def is_own_origin(websocket: WebSocket) -> bool:
+    """Whether a page that was served from here asks, or no page at all: browsers name it in Origin (RFC 6455, 10.2)."""
+    origin = websocket.headers.get("origin")
+    scheme = "https" if websocket.scope.get("scheme") == "wss" else "http"
+    return origin is None or origin.lower() == f"{scheme}://{websocket.headers.get('host', '')}".lower()
+
+
 async def _serve(controller: Controller, websocket: WebSocket, claims: Claims, client: str) -> None:
     while (message := await websocket.receive())["type"] != "websocket.disconnect":
         if claims.is_expired():
@@ -57,6 +72,9 @@ async def _serve(controller: Controller, websocket: WebSocket, claims: Claims, c
         except Lost:
             continue
         except ApiError as problem:
+            event(
+                "query refused", logging.WARNING, status=problem.status, client=client, user=claims.username
+            )
             answer = _error(told(problem, problem.text, controller.faults))
         except StorageError as problem:
             event("query failed", logging.ERROR, problem)

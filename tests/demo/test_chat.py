@@ -64,26 +64,23 @@ async def test_commands_at_the_same_time_stay_in_pairs_and_with_their_bot(
     other = f"{bot_id}0"
     token = sign_in(demo)
     with launched(client, bot_id), launched(client, other):
-        async with httpx.AsyncClient(
-            base_url=demo.url, headers={"Authorization": f"Bearer {token}"}, timeout=15
-        ) as http:
 
-            async def over_rest(name: str, text: str) -> str:
-                answer = await http.post(f"/api/bot/{name}/task", json={"command": text})
-                return str(answer.json()["response"])
+        async def over_rest(name: str, text: str) -> str:
+            answer = await asyncio.to_thread(say, client, name, text)
+            return str(answer.json()["response"])
 
-            async def over_socket(name: str, text: str) -> str:
-                async with connect(f"{demo.url.replace('http', 'ws')}/ws?token={token}") as socket:
-                    await socket.send(json.dumps({"type": "query", "query": text, "bot_id": name}))
-                    return str(json.loads(await socket.recv())["content"])
+        async def over_socket(name: str, text: str) -> str:
+            async with connect(f"{demo.url.replace('http', 'ws')}/ws?token={token}") as socket:
+                await socket.send(json.dumps({"type": "query", "query": text, "bot_id": name}))
+                return str(json.loads(await socket.recv())["content"])
 
-            sent = [
-                (name, f"{channel.__name__} {number} to {name}", channel)
-                for number in range(6)
-                for name in (bot_id, other)
-                for channel in (over_rest, over_socket)
-            ]
-            replies = await asyncio.gather(*(channel(name, text) for name, text, channel in sent))
+        sent = [
+            (name, f"{channel.__name__} {number} to {name}", channel)
+            for number in range(6)
+            for name in (bot_id, other)
+            for channel in (over_rest, over_socket)
+        ]
+        replies = await asyncio.gather(*(channel(name, text) for name, text, channel in sent))
     assert replies == [f"{name} heard: {text}" for name, text, _ in sent]
     for name in (bot_id, other):
         stored = rows(demo, name)

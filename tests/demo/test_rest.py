@@ -153,8 +153,9 @@ def test_every_answer_carries_an_id(demo: DemoProcess) -> None:
     assert re.fullmatch(r"[0-9a-f]{16}", odd)
 
 
-def test_the_openapi_document_is_true(demo: DemoProcess) -> None:
-    document: dict[str, Any] = httpx.get(f"{demo.url}/openapi.json").json()
+def test_the_openapi_document_is_true(demo: DemoProcess, client: httpx.Client) -> None:
+    refused(httpx.get(f"{demo.url}/openapi.json"), 401, "Sign in first: a token is needed")
+    document: dict[str, Any] = client.get("/openapi.json").json()
     assert document["info"]["title"] == "Demo chatbot controller"
     asked = 0
     for path, operations in document["paths"].items():

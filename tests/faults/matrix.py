@@ -7,15 +7,16 @@ import asyncio
 import contextlib
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from checks.model import Area, Result, Verdict
 from checks.profile.read import load_target
 from checks.review import Review
 from checks.runner import RunSummary
+from console.demo.faults import FAULTS
 from console.demo.launch import DemoProcess
-from tests.postgres import fresh, url_of
+from tests.postgres import hardened
 
 
 async def run_checks(
@@ -40,13 +41,13 @@ def told(results: Sequence[Result]) -> str:
 
 
 @contextlib.contextmanager
-def database(*, is_postgres: bool) -> Iterator[str]:
-    """The URL of a fresh PostgreSQL; empty for the demo's own SQLite file."""
+def database(*, is_postgres: bool, servers: Iterable[str] = ()) -> Iterator[str]:
+    """The URL of a fresh PostgreSQL, which the faults want to be set up as `servers` say; empty for SQLite."""
     if not is_postgres:
         yield ""
         return
-    with fresh() as (_, port):
-        yield url_of(port)
+    with hardened(filter(None, servers)) as url:
+        yield url
 
 
 def main() -> None:
@@ -58,9 +59,10 @@ def main() -> None:
     parser.add_argument("--check", action="append", default=[])
     parser.add_argument("--evidence", action="store_true")
     given = parser.parse_args()
+    servers = [fault.server for fault in FAULTS if fault.name in given.faults]
     with (
         tempfile.TemporaryDirectory() as base,
-        database(is_postgres=given.postgres) as url,
+        database(is_postgres=given.postgres, servers=servers) as url,
         DemoProcess.start(port=0, faults=given.faults, tls=not given.plain, database=url) as demo,
     ):
         began = time.monotonic()

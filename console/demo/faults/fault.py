@@ -18,6 +18,8 @@ class Fault:
     """The database that it needs; empty: it misbehaves on both."""
     masks: tuple[str, ...] = ()
     """Ids of further checks that can show nothing while it is switched on, though they do not fail."""
+    server: str = ""
+    """How a PostgreSQL server has to be set up for it, as `tests.postgres.hardened` takes it; empty: well."""
     is_alone: bool = False
     """Whether nothing else can be judged while it is switched on, as where nobody can connect any more."""
     needs_root: bool = False

@@ -15,5 +15,9 @@ FAULTS: tuple[Fault, ...] = (
     Fault("limit-dodged-by-header", "a client is told by its X-Forwarded-For", ("RATE-03",)),
     Fault("limit-per-path", "each bot id in the path has a limit of its own", ("RATE-04",)),
     Fault("health-limited", "who signs up too often is refused the health too", ("RATE-05",)),
-    Fault("limit-shared", "when one client signs up too often, all are refused", ("RATE-06",)),
+    Fault(
+        "limit-shared",
+        "when one client of this host signs up too often, all of them are refused",
+        ("RATE-06",),
+    ),
 )

@@ -27,15 +27,28 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault("reply-misaddressed", "a reply over REST carries the id of another bot", ("WALK-07",)),
     Fault("reply-not-stored", "replies are sent, but not stored", ("WALK-08",)),
-    Fault("wrong-text-stored", "the user's text is stored without its last character", ("WALK-08", "INP-02", "INP-05")),
+    Fault(
+        "wrong-text-stored",
+        "the user's text is stored without its last character",
+        ("WALK-08", "INP-02", "INP-05"),
+    ),
     Fault("history-out-of-order", "the history is answered with the newest message first", ("WALK-09",)),
     Fault("history-mixed", "the history holds messages of the other running bots too", ("WALK-10",)),
     Fault(
         "later-messages-lost", "what a bot is told after its first two commands is not stored", ("WALK-10",)
     ),
     Fault("unknown-bot-succeeds", "a command to a bot that does not exist is a success", ("WALK-11",)),
-    Fault("malformed-accepted", "a body that is not JSON is taken as the command itself", ("WALK-11", "INP-01", "INP-05")),
-    Fault("rest-open", "REST operations are answered without a token", ("WALK-11", "AUTH-01", "HTTP-03", "JWT-07"), masks=FORGED),
+    Fault(
+        "malformed-accepted",
+        "a body that is not JSON is taken as the command itself",
+        ("WALK-11", "INP-01", "INP-05"),
+    ),
+    Fault(
+        "rest-open",
+        "REST operations are answered without a token",
+        ("WALK-11", "AUTH-01", "HTTP-03", "JWT-07"),
+        masks=FORGED,
+    ),
     Fault("inside-shown", "error texts carry a stack trace", ("WALK-11", "ERR-01")),
     Fault("dead-bot-listed", "a bot whose process died is still listed as active", ("WALK-12",)),
     Fault("list-empties", "the list of bots is empty once one of them has died", ("WALK-12",)),
