@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.reactive import var
 from textual.screen import Screen
+from textual.timer import Timer
 
 from checks.events import Notice
 from checks.fold import cannot_write
@@ -42,6 +43,8 @@ from screens.walkthrough import Walkthrough
 TABS: tuple[type[TabScreen], ...] = (Walkthrough, Audit, Signoff)
 """The tabs in the order of their digits; a new one is added here alone."""
 
+REPAINT_EVERY_S = 0.2
+"""How often at most the picture of a run is painted: an audit judges a dozen checks a second."""
 TWICE_WITHIN_S = 2.0
 
 
@@ -92,6 +95,7 @@ class GonogoApp(QuietApp):
         self._keys: dict[str, str] = {}
         self._consent = Consent()
         self._wanted: RunWanted | None = None
+        self._repainting: Timer | None = None
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Textual's own, then the stand-ins for what the encoding lacks."""
@@ -105,11 +109,18 @@ class GonogoApp(QuietApp):
         self._show_picture()
         self.call_after_refresh(self.set_timer, 0.01, lambda: self._engine.start(self.post_message))
 
-    def watch_picture(self) -> None:
-        """Show the picture on the tab that is open."""
-        self._show_picture()
+    def watch_picture(self, before: Picture, now: Picture) -> None:
+        """Show the picture on the tab that is open; during a run not more often than a slow line can carry."""
+        is_same_mood = before.is_running and now.is_running and before.waiting == now.waiting
+        if not is_same_mood:
+            self._show_picture()
+        elif self._repainting is None:
+            self._repainting = self.set_timer(REPAINT_EVERY_S, self._show_picture)
 
     def _show_picture(self) -> None:
+        if self._repainting is not None:
+            self._repainting.stop()
+            self._repainting = None
         tab = self.screen_stack[0]
         if isinstance(tab, TabScreen):
             tab.follow(self.picture, banner_text(self.picture, TABS, tab.TAB.mode, self._title))

@@ -66,7 +66,9 @@ async def transaction(address: Address, statements: Sequence[str], redactor: Red
     return Rows(tuple(rows), error)
 
 
-async def login(address: Address, redactor: Redactor, *, username: str, password: str, require: str = "") -> Login:
+async def login(
+    address: Address, redactor: Redactor, *, username: str, password: str, require: str = ""
+) -> Login:
     """Try to sign in, and leave at once; with `require` the server has to ask for the password in one of those ways."""
     asked = replace(address, username=username, password=password)
     accepted, told, error = await _bounded(_login, asked, require)

@@ -189,7 +189,6 @@ class Store:
         with self._asked(), self._engine.begin() as connection:
             connection.execute(query)
 
-
     @contextlib.contextmanager
     def _asked(self) -> Iterator[None]:
         """Tells every failure of the database as a StorageError."""

@@ -24,9 +24,9 @@ async def test_before_the_review_is_open_the_frame_stands_and_keys_say_so() -> N
     review = FakeReview()
     async with console(review, wait=False) as (app, pilot):
         assert "[1 Walkthrough]" in text_of(app)
-        await pilot.press("A")
+        await pilot.press("R")
         await until(pilot, lambda: app.picture.is_ready)
-        await pilot.press("A")
+        await pilot.press("R")
         await until(pilot, lambda: len(review.results) == 14)
 
 
@@ -46,7 +46,7 @@ async def test_a_terminal_that_is_too_small_says_so_and_everything_still_runs() 
     review = FakeReview()
     async with console(review, (59, 17)) as (app, pilot):
         assert text_of(app).strip() == "gonogo needs 60x18; everything still runs"
-        await pilot.press("A")
+        await pilot.press("R")
         await until(pilot, lambda: len(review.results) == 14 and not app.picture.is_running)
         await pilot.resize_terminal(60, 18)
         await until(pilot, lambda: "Controller is healthy" in text_of(app))
@@ -65,7 +65,7 @@ async def test_quitting_at_rest_is_not_asked_about() -> None:
 async def test_quitting_under_a_run_is_asked_about_and_enter_stays() -> None:
     review = FakeReview(hold={"WALK-05"})
     async with console(review) as (app, pilot):
-        await pilot.press("A")
+        await pilot.press("R")
         await until(pilot, lambda: "WALK-04" in review.results)
         await pilot.press("q")
         await until(pilot, lambda: isinstance(app.screen, Asked))
@@ -84,7 +84,7 @@ async def test_quitting_under_a_run_is_asked_about_and_enter_stays() -> None:
 async def test_ctrl_c_twice_stops_the_run_and_leaves() -> None:
     review = FakeReview(hold={"WALK-05"})
     async with console(review) as (app, pilot):
-        await pilot.press("A")
+        await pilot.press("R")
         await until(pilot, lambda: "WALK-04" in review.results)
         await pilot.press("ctrl+c")
         await until(pilot, lambda: "again within 2 s" in text_of(app))
@@ -99,7 +99,7 @@ async def test_the_profile_binds_keys_anew_and_a_wrong_id_is_told() -> None:
     review = FakeReview(keys={"run-all": "T", "decide-go": "ctrl+g", "run-al": "Z"})
     async with console(review) as (app, pilot):
         assert "there is no binding run-al" in text_of(app)
-        await pilot.press("A")
+        await pilot.press("R")
         await pilot.pause()
         assert not app.picture.is_running
         assert "T Run all" in text_of(app)
@@ -158,7 +158,7 @@ async def test_notices_are_shown_and_stay_until_the_next_run() -> None:
 async def test_a_journal_that_cannot_be_written_is_told_and_the_console_stays() -> None:
     review = FakeReview(fail_to_write="The journal cannot be written: no space left; free some.")
     async with console(review) as (app, pilot):
-        await pilot.press("A")
+        await pilot.press("R")
         await until(pilot, lambda: "no space left" in app.screen.query_one("#notice", Line).said)
         assert not app.picture.is_running
         assert app.is_running

@@ -102,7 +102,7 @@ def kinds(environment: dict[str, str]) -> list[str]:
 
 def begin_run(session: Session) -> None:
     """Start a run, and wait until a bot is launched."""
-    session.press("A")
+    session.press("R")
     session.until(r"running WALK-(0[5-9]|1\d)")
 
 
@@ -290,9 +290,14 @@ def test_a_review_from_start_to_reports_by_keys_alone(
     with Session(command, environment | {"PYTHONPATH": str(Path.cwd())}, columns=80, rows=24) as session:
         session.until("WALK-01")
         session.until(r"undecided\s*\n")
-        session.press("A")
+        session.press("R")
         session.until(r"running WALK-14", 40)
-        session.until(r"\[1 Walkthrough ✔ 14/14\]  5 Sign-off · undecided\n", 40)
+        session.until(r"\[1 Walkthrough ✔ 14/14\]  2 Audit · 0/\d+   5 Sign-off · undecided *\n", 40)
+        session.press("2R")
+        session.until("Run \\d+ active checks against")
+        session.press("y")
+        session.until(r"\d+ of \d+ done")
+        session.until(r"\A(?![\s\S]*(of \d+ done|stopping))[\s\S]*2 Audit ✘", 60)
         session.press("5b")
         session.until("You decide")
         session.press("Seen it work.\r")
@@ -308,11 +313,11 @@ def test_a_review_from_start_to_reports_by_keys_alone(
 
 
 def test_a_second_console_reads_only_and_follows_the_first(start: Start) -> None:
-    first, second = start(columns=120), start(columns=120)
+    first, second = start(columns=160), start(columns=160)
     second.until("READ-ONLY, held by")
-    second.press("A")
+    second.press("R")
     second.until("Cannot run")
-    first.press("A")
+    first.press("R")
     first.until("running WALK-14", 40)
     second.until(r"Walkthrough ✔ 14/14", 40)
     for session in (first, second):
@@ -375,5 +380,5 @@ def test_a_profile_with_a_mistake_is_told_once_the_terminal_is_back(
 def test_a_key_that_comes_before_the_review_is_open_is_not_lost(start: Start) -> None:
     session = start()
     session.until("Walkthrough")
-    session.press("A")
+    session.press("R")
     session.until("14/14")

@@ -104,7 +104,7 @@ async def test_a_stepwise_run_waits_and_a_failed_step_can_be_retried() -> None:
         await until(pilot, lambda: "Next: WALK-02" in gate.said)
         await pilot.press("enter")
         await until(pilot, lambda: "WALK-02 is FAIL" in gate.said)
-        assert "body of the row" in app.screen.query_one(EvidencePane).shown
+        await until(pilot, lambda: "body of the row" in app.screen.query_one(EvidencePane).shown)
         await pilot.press("r")
         await until(pilot, lambda: "Next: WALK-03" in gate.said)
         assert (review.results["WALK-02"].verdict, review.results["WALK-02"].attempt) == (Verdict.PASS, 2)
