@@ -102,7 +102,7 @@ async def _file_in_use(context: Context) -> Outcome:
         )
     if problem:
         return inconclusive(Reason.NO_RIGHT, problem, expected=expected, evidence=seen)
-    why = "The controller has no SQLite file open at this moment, and none of its settings names one: set it in DATABASE_URL"
+    why = "The controller has no SQLite file open at this moment, and none of its settings names one: set it in DATABASE_URL"  # noqa: E501
     return inconclusive(Reason.NO_SOURCE, why, expected=expected, evidence=seen)
 
 
@@ -132,7 +132,7 @@ async def _sessions_in_use(context: Context) -> Outcome:
     own = await asyncio.to_thread(local_ports, pids, address.port or 5432)
     seen = [answer.evidence]
     if own is None:
-        why = "The connections of the controller may not be seen by this account: run gonogo as the account of the service or root"
+        why = "The connections of the controller may not be seen by this account: run gonogo as the account of the service or root"  # noqa: E501
         return inconclusive(Reason.NO_RIGHT, why, expected=expected, evidence=seen)
     if own & ports or (sessions and ports == {-1} and is_here(address.host or "")):
         return passed(
@@ -164,7 +164,7 @@ async def _sessions_in_use(context: Context) -> Outcome:
     sends="one read-only query for the columns of the table",
     why="Rows without a key or a bot can neither be told apart nor found again: history cannot be trusted.",
     fix="PostgreSQL: ALTER TABLE messages ADD PRIMARY KEY (id); ALTER TABLE messages ALTER content SET NOT NULL;\n"
-    "SQLite: CREATE TABLE messages_new (id INTEGER PRIMARY KEY, bot_id TEXT NOT NULL, ...); INSERT INTO ... SELECT; rename",
+    "SQLite: CREATE TABLE messages_new (id INTEGER PRIMARY KEY, bot_id TEXT NOT NULL, ...); INSERT INTO ... SELECT; rename",  # noqa: E501
     reference="ASVS 2.3.3; SRE book: data integrity",
 )
 async def table_has_constraints(context: Context) -> Outcome:
@@ -188,7 +188,7 @@ async def table_has_constraints(context: Context) -> Outcome:
     if answer.error:
         return not_read(answer)
     if not answer.rows:
-        why = f"There is no table {one_line(contract.table, 60)} in the database: correct [database] table in the profile"
+        why = f"There is no table {one_line(contract.table, 60)} in the database: correct [database] table in the profile"  # noqa: E501
         return inconclusive(Reason.NO_SOURCE, why, evidence=[answer.evidence])
     found = {str(one["name"]): one for one in answer.rows}
     wanted = {ours: contract.columns.get(ours, ours) for ours in ("id", "bot_id", "role", "text")}
@@ -343,7 +343,7 @@ async def commits_are_durable(context: Context) -> Outcome:
         observed, expected = f"journal_mode {mode}", "journal_mode wal"
         if mode != "wal":
             return failed(
-                f"SQLite keeps no write-ahead journal (journal_mode is {one_line(mode, 20)}): readers and a writer stop each other",
+                f"SQLite keeps no write-ahead journal (journal_mode is {one_line(mode, 20)}): readers and a writer stop each other",  # noqa: E501
                 observed=observed,
                 expected=expected,
                 evidence=[answer.evidence],

@@ -115,7 +115,7 @@ async def pool_fits(context: Context) -> Outcome:
     is_count = workers is not None and workers.value.isascii() and workers.value.isdigit()
     processes = max(int(workers.value[:6]) if workers and is_count else 1, 1)
     most = declared.instances * processes * (size[0] + max(overflow[0], 0.0))
-    sum_told = f"{declared.instances} instances x {processes} workers x ({size[0]:g} + {overflow[0]:g}) = {most:g} connections"
+    sum_told = f"{declared.instances} instances x {processes} workers x ({size[0]:g} + {overflow[0]:g}) = {most:g} connections"  # noqa: E501
     lines = [sum_told, *(f"{one.name} = {one.shown(context)}  ({one.source})" for one in settings)]
     lines.append(
         f"needed at most: {declared.concurrency} ([audit] concurrency, one connection for each request)"
@@ -164,7 +164,7 @@ async def pool_fits(context: Context) -> Outcome:
     severity=Severity.MAJOR,
     safety=Safety.READ_ONLY,
     sends="reads the effective settings of the pool",
-    why="When the database is slow, requests pile up behind the pool; a connection that a firewall cut fails for a user.",
+    why="When the database is slow, requests pile up behind the pool; a connection that a firewall cut fails for a user.",  # noqa: E501
     fix="DB_POOL_TIMEOUT=5 (seconds, at most 30) and, on a network, DB_POOL_RECYCLE=1800 with pool_pre_ping=True",
     reference="ASVS 13.1.3; SRE book: handling overload",
 )

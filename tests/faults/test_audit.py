@@ -97,7 +97,8 @@ def audits(backend: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     async def one(batch: Sequence[Fault], turn: asyncio.Semaphore) -> None:
         key = " ".join(fault.name for fault in batch)
         async with turn:
-            with database(is_postgres=backend == "postgresql") as url:
+            servers = [fault.server for fault in batch]
+            with database(is_postgres=backend == "postgresql", servers=servers) as url:
                 found[key] = await audited(base / str(len(key)) / key[:40], batch, url)
 
     async def all_of_them() -> None:

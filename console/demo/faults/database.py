@@ -32,6 +32,7 @@ FAULTS: tuple[Fault, ...] = (
         "a command fails at once while the database is locked by another writer",
         ("DB-06",),
         only_on="sqlite",
+        masks=("DB-03",),
     ),
     Fault("database-damaged", "a page of the file belongs to nothing any more", ("DB-04",), only_on="sqlite"),
     Fault(
