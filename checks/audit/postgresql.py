@@ -266,7 +266,7 @@ async def stuck_transactions_end(context: Context) -> Outcome:
         return settings
     idle = await context.sql.ask(
         "SELECT count(*) AS stuck FROM pg_stat_activity WHERE datname = current_database() "
-        "AND state LIKE 'idle in transaction%' AND now() - state_change > interval '{LONGEST_IDLE_S} s'"
+        "AND state LIKE 'idle in transaction%' AND now() - state_change > interval '60 s'"
     )
     if idle.error:
         return not_read(idle)

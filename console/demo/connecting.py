@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +47,16 @@ class Pool:
 
 def pool_under(faults: frozenset[str]) -> Pool:
     """The pool that the demo is set up with."""
+    pool = Pool()
     if "pool-small" in faults:
-        return Pool(size=2, max_overflow=2)
+        pool = replace(pool, size=2, max_overflow=2)
     if "pool-exceeds-server" in faults:
-        return Pool(size=120)
+        pool = replace(pool, size=120)
     if "pool-waits-long" in faults:
-        return Pool(timeout_s=120)
+        pool = replace(pool, timeout_s=120)
     if "never-recycled" in faults:
-        return Pool(recycle_s=-1)
-    return Pool()
+        pool = replace(pool, recycle_s=-1)
+    return pool
 
 
 def engine_of(url: URL, pool: Pool, faults: frozenset[str]) -> sa.Engine:

@@ -8,6 +8,7 @@ database the batches are others.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -98,7 +99,9 @@ def audits(backend: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
         key = " ".join(fault.name for fault in batch)
         async with turn:
             servers = [fault.server for fault in batch]
-            with database(is_postgres=backend == "postgresql", servers=servers) as url:
+            with contextlib.ExitStack() as stack:
+                fresh = database(is_postgres=backend == "postgresql", servers=servers)
+                url = await asyncio.to_thread(stack.enter_context, fresh)
                 found[key] = await audited(base / str(len(key)) / key[:40], batch, url)
 
     async def all_of_them() -> None:

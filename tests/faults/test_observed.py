@@ -15,7 +15,7 @@ from console.demo.launch import DemoProcess
 WEAKNESSES = {
     "ENC-01": "plain HTTP",
     "AUTH-03": "built-in default|well-known",
-    "JWT-06": "development token",
+    "JWT-06": "dev-token",
     "RATE-04": "bot id|path",
     "DB-03": "one connection|a single connection",
 }

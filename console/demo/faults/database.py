@@ -34,7 +34,12 @@ FAULTS: tuple[Fault, ...] = (
         only_on="sqlite",
         masks=("DB-03",),
     ),
-    Fault("database-damaged", "a page of the file belongs to nothing any more", ("DB-04",), only_on="sqlite"),
+    Fault(
+        "database-damaged",
+        "a page of the file belongs to nothing any more",
+        ("DB-04", "OPS-02"),
+        only_on="sqlite",
+    ),
     Fault(
         "database-readable",
         "everybody on the host may read the file with the messages",
@@ -73,7 +78,7 @@ FAULTS: tuple[Fault, ...] = (
         "the database is reached over the network without TLS",
         ("ENC-04",),
         only_on="postgresql",
-        masks=("INF-02", "DBS-03"),
+        masks=("INF-02", "DBS-02", "DBS-03"),
         server="network",
     ),
     Fault(
