@@ -7,6 +7,7 @@ from pathlib import Path
 
 from checks.audit.common import audit, listed, note
 from checks.audit.database_source import (
+    HIDDEN,
     SQLITE,
     address_of,
     application_role,
@@ -30,7 +31,6 @@ from checks.text import clean, one_line
 LARGE_ROWS = 100_000
 """From here on a query is planned for what is there; a short table is read as a whole even with an index."""
 NOBODY = "BOT-000000000"
-STATISTICS = "GRANT pg_read_all_stats TO "
 
 
 @audit(
@@ -82,22 +82,23 @@ async def _file_in_use(context: Context) -> Outcome:
             expected=expected,
             evidence=seen,
         )
-    if opened:
-        return failed(
-            f"The controller has {opened[0]} open, not the file of the profile, {path}",
-            observed=listed([str(one) for one in opened]),
-            expected=expected,
-            evidence=seen,
-        )
     setting = (await effective(context)).get("database_url")
     told = sqlite_path(setting.value) if setting else None
-    if setting and told and told.is_absolute():
-        is_same = _is_same(path, told)
-        say = passed if is_same else failed
-        return say(
-            f"The controller is set to use {'this file' if is_same else f'{told}, not {path}'} ({setting.source})",
+    if setting and told and told.is_absolute() and _is_same(path, told):
+        return passed(
+            f"The controller is set to use {path.name} ({setting.source}), and it can be read",
             observed=told,
             expected=f"the controller is set to use {path}",
+            evidence=seen,
+        )
+    other = opened[0] if opened else told if told and told.is_absolute() else None
+    if other:
+        how = "has" if opened else "is set to use"
+        return failed(
+            f"The controller {how} {one_line(other, 120)}{' open' if opened else ''}, "
+            f"not the file of the profile, {path}",
+            observed=other,
+            expected=expected,
             evidence=seen,
         )
     if problem:
@@ -142,8 +143,9 @@ async def _sessions_in_use(context: Context) -> Outcome:
             evidence=seen,
         )
     if sessions and not ports:
-        why = f"Sessions of {one_line(role, 60)} may not be looked at by the role of [database] url: {STATISTICS}it"
-        return inconclusive(Reason.NO_RIGHT, why, expected=expected, evidence=seen)
+        return inconclusive(
+            Reason.NO_RIGHT, HIDDEN.format(role=one_line(role, 60)), expected=expected, evidence=seen
+        )
     if own:
         return failed(
             f"The controller is connected to port {address.port or 5432}, but not to this database as {role}",
@@ -239,8 +241,8 @@ async def history_uses_an_index(context: Context) -> Outcome:
 async def _plan_of_sqlite(context: Context) -> Outcome:
     table, column = _names(context)
     answer = await context.sql.ask(
-        f"EXPLAIN QUERY PLAN SELECT * FROM {quoted(table)}"  # noqa: S608 - quoted
-        f" WHERE {quoted(column['bot_id'])} = :bot_id ORDER BY {quoted(column['id'])} DESC LIMIT 100",
+        f"EXPLAIN QUERY PLAN SELECT * FROM {_ticked(table)}"  # noqa: S608 - quoted
+        f" WHERE {_ticked(column['bot_id'])} = :bot_id ORDER BY {_ticked(column['id'])} DESC LIMIT 100",
         bot_id=NOBODY,
     )
     if answer.error:
@@ -311,6 +313,11 @@ async def _plan_of_postgresql(context: Context) -> Outcome:
 def _names(context: Context) -> tuple[str, dict[str, str]]:
     contract = context.target.contract
     return contract.table, {ours: contract.columns.get(ours, ours) for ours in ("id", "bot_id")}
+
+
+def _ticked(name: str) -> str:
+    """The quoted identifier for SQLite, which takes "a name" that it does not know for a text."""
+    return ".".join("`" + part.replace("`", "``").replace(":", "\\:") + "`" for part in name.split("."))
 
 
 def _plain(name: str) -> str:

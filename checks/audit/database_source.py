@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from checks.audit.settings import effective
 from checks.context import Context
 from checks.model import Evidence, Outcome, Reason, inconclusive, not_applicable
 from checks.probe import postgresql
-from checks.probe.postgresql import Address
+from checks.probe.postgresql import Address, transaction
 from checks.probe.running import processes_of
 from checks.probe.sql import Table
 from checks.text import Clean, clean, one_line
 
 NO_DATABASE = "No database is known: set [database] url in the profile, or the variable that url_env names"
 IN_A_FILE = "The messages are in SQLite, a file: no database server is asked over a network"
+HIDDEN = "Sessions of {role} may not be looked at by the role of [database] url: GRANT pg_read_all_stats TO that role"
+UNKNOWN = "What {name} is for {role} is not known: let [database] url sign in as that role"
 ON_A_SERVER = "The messages are in PostgreSQL, on a server: there is no database file to look at"
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 DAMAGED = ("malformed", "not a database", "disk image")
@@ -137,18 +141,68 @@ async def controller_pids(context: Context) -> tuple[tuple[int, ...], Clean]:
     return shared.pids, shared.pids_problem
 
 
+async def controller_url(context: Context) -> SplitResult | None:
+    """The database URL that the controller is set to, in parts; None where it is not known."""
+    found = (await effective(context)).get("database_url")
+    if found is None or "://" not in found.value:
+        return None
+    try:
+        parts = urlsplit(found.value)
+        _ = parts.port  # raises where it is no number
+    except ValueError:
+        return None
+    return parts
+
+
 async def application_role(context: Context) -> str:
     """The role that the controller signs in with: that of its settings, else that of the profile's URL."""
-    found = (await effective(context)).get("database_url")
-    name = ""
-    if found is not None and "@" in found.value:
-        from urllib.parse import unquote, urlsplit
-
-        try:
-            name = unquote(urlsplit(found.value).username or "")
-        except ValueError:
-            name = ""
+    parts = await controller_url(context)
+    name = unquote(parts.username or "") if parts else ""
     return name or str(address_of(context).username or "")
+
+
+async def role_settings(context: Context, role: str, names: Sequence[str]) -> dict[str, str] | Outcome:
+    """What a new session of `role` starts with: setting -> value; for our own role in the server's unit (ms).
+
+    Else the INCONCLUSIVE outcome that says why it cannot be known.
+    """
+    address = address_of(context)
+    wanted = ", ".join(f"'{name}'" for name in names)
+    statement = f"SELECT name, setting, source FROM pg_settings WHERE name IN ({wanted})"  # noqa: S608 - our own names
+    answer = await transaction(address, [statement], context.redactor)
+    if answer.error:
+        return unread(answer.error.sentence, answer.error.reason)
+    is_own = role == address.username
+    found = {
+        str(name): str(value)
+        for name, value, source in answer.rows
+        if is_own or source not in ("user", "database user")
+    }
+    if is_own:
+        return found
+    given = await context.sql.ask(
+        "SELECT one FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole"
+        " CROSS JOIN unnest(s.setconfig) AS one WHERE r.rolname = :role AND s.setdatabase IN"
+        " (0, (SELECT oid FROM pg_database WHERE datname = current_database())) ORDER BY s.setdatabase",
+        role=role,
+    )
+    if given.error:
+        return not_read(given)
+    pairs = (str(one["one"]).partition("=") for one in given.rows)
+    found |= {name: value for name, _, value in pairs if name in names}
+    missing = [name for name in names if name not in found]
+    if missing:
+        return inconclusive(Reason.NO_SOURCE, UNKNOWN.format(name=missing[0], role=one_line(role, 60)))
+    return found
+
+
+_UNITS_MS = {"": 1.0, "us": 0.001, "ms": 1.0, "s": 1e3, "min": 6e4, "h": 3.6e6, "d": 8.64e7}
+
+
+def milliseconds(value: str) -> float | None:
+    """A duration as PostgreSQL writes it (`10s`, `500`), in milliseconds; None for what is none."""
+    found = re.fullmatch(r"\s*(-?\d+(?:\.\d+)?)\s*(us|ms|s|min|h|d)?\s*", value)
+    return float(found[1]) * _UNITS_MS[found[2] or ""] if found else None
 
 
 def quoted(name: str) -> str:

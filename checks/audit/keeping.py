@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from checks.audit.common import audit, note
+from checks.audit.database_source import NO_DATABASE, is_here, readable
+from checks.audit.log_source import the_log
 from checks.context import Context
 from checks.model import Outcome, Reason, Safety, Severity, Subject, failed, inconclusive, passed
 from checks.probe.host import is_sqlite
+from checks.probe.log import LogProbe
 from checks.probe.sessions import Space, folder_of_server, space_of
 from checks.probe.sqlite import look_through
 from checks.profile.database import network_address
-from checks.text import Clean, one_line
+from checks.text import Clean, clean, one_line
 
-MOST_FILES = 1000
+MOST_FILES = 10_000
+UNFINISHED = (".part", ".tmp", "-wal", "-shm", "-journal")
+"""How names of files end that are no backup (yet)."""
+JOURNALS = Path("/var/log")
+"""Where the journal of systemd is kept."""
 LOOKED_THROUGH_WITHIN_S = 10.0
 
 
@@ -57,8 +66,11 @@ async def backup_is_fresh(context: Context) -> Outcome:
         wrong = f"The newest backup, {path.name}, is empty"
     elif await asyncio.to_thread(is_sqlite, path):
         found = await look_through(path, LOOKED_THROUGH_WITHIN_S, is_at_rest=True)
+        table = context.target.contract.table.rpartition(".")[2]
         if found.findings:
             wrong = f"The newest backup, {path.name}, is damaged: {found.findings[0]}"
+        elif not found.problem and table not in found.tables:
+            wrong = f"The newest backup, {path.name}, holds no table {one_line(table, 60)}"
         elif found.problem:
             return inconclusive(Reason.NO_SOURCE, found.problem, expected=expected, evidence=evidence)
     if wrong:
@@ -71,8 +83,10 @@ async def backup_is_fresh(context: Context) -> Outcome:
 def _newest(place: Path) -> tuple[Path, int, float] | Clean | None:
     """The newest file with its size in bytes and its age in hours; the sentence where it may not be looked at."""
     try:
-        files = [place] if place.is_file() else sorted(place.iterdir())[:MOST_FILES]
-        seen = [(path, path.stat()) for path in files if path.is_file()]
+        files = [place] if place.is_file() else islice(place.iterdir(), MOST_FILES)
+        seen = [
+            (path, path.stat()) for path in files if path.is_file() and not path.name.endswith(UNFINISHED)
+        ]
     except FileNotFoundError:
         return None
     except OSError as problem:
@@ -98,12 +112,9 @@ def _newest(place: Path) -> tuple[Path, int, float] | Clean | None:
 async def disks_have_room(context: Context) -> Outcome:
     """Bytes and inodes are free on every file system that the data is on."""
     need = context.target.profile.audit.disk_free_percent
-    places = [path for path in (await _database_place(context), _log_place(context)) if path]
-    if not places:
-        return inconclusive(
-            Reason.NO_SOURCE,
-            "Neither the place of the database nor that of the log is known: set [database] url and [log] file",
-        )
+    log = await _log_place(context)
+    kept = await _database_place(context)
+    places = [one for one in (kept, log) if isinstance(one, Path)]
     seen = await asyncio.to_thread(lambda: [space_of(path) for path in places])
     spaces = {one.device: one for one in seen if isinstance(one, Space)}
     unseen = [one for one in seen if not isinstance(one, Space)]
@@ -125,18 +136,36 @@ async def disks_have_room(context: Context) -> Outcome:
         )
     if unseen:
         return inconclusive(Reason.NO_RIGHT, unseen[0], expected=expected, evidence=evidence)
-    return passed("There is room", observed="; ".join(lines), expected=expected, evidence=evidence)
+    for one in (kept, log):
+        if isinstance(one, Outcome):
+            return replace(one, expected=clean(expected), evidence=tuple(evidence))
+    least_free = min(min(one.free_percent, one.inodes_percent) for one in spaces.values())
+    return passed(
+        f"At least {least_free:.0f} % is free where database and log are",
+        observed="; ".join(lines),
+        expected=expected,
+        evidence=evidence,
+    )
 
 
-async def _database_place(context: Context) -> Path | None:
+async def _database_place(context: Context) -> Path | Outcome:
+    """A folder on the file system of the database; or why it is not known."""
     if context.sql.file is not None:
         return context.sql.file.parent
     address = network_address(context.target.database_url)
-    if address is None or address[0] not in ("", "localhost", "127.0.0.1", "::1"):
-        return None
-    return await asyncio.to_thread(folder_of_server, address[1])
+    if address is None:
+        return await readable(context) or inconclusive(Reason.NO_SOURCE, NO_DATABASE)
+    if not is_here(address[0]):
+        why = f"The disk of the database is on another host, {one_line(address[0], 80)}: run gonogo there"
+        return inconclusive(Reason.NO_SOURCE, why)
+    folder = await asyncio.to_thread(folder_of_server, address[1])
+    why = "The folder of PostgreSQL's data may not be seen by this account: run gonogo as root or postgres"
+    return folder or inconclusive(Reason.NO_RIGHT, why)
 
 
-def _log_place(context: Context) -> Path | None:
-    name = context.target.profile.log.file
-    return Path(name).parent if name else None
+async def _log_place(context: Context) -> Path | Outcome:
+    """A folder on the file system of the log; or why it is not known."""
+    log = await the_log(context)
+    if isinstance(log, Outcome):
+        return log
+    return log.path.parent if isinstance(log, LogProbe) else JOURNALS

@@ -1,50 +1,29 @@
-"""PostgreSQL: who may do what, who may sign in, where it listens, and whether slow and stuck work is seen and ended."""
+"""PostgreSQL: who may do what, who may sign in, where it listens, and whether slow statements are seen."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from ipaddress import ip_address
 
-from checks.audit.common import audit, listed, note
+from checks.audit.common import audit, leave_is_missing, listed, note
 from checks.audit.database_source import (
     address_of,
     application_role,
     is_here,
+    milliseconds,
     not_read,
     of_postgresql,
+    role_settings,
     unread,
 )
 from checks.context import Context
-from checks.model import (
-    Outcome,
-    Reason,
-    Safety,
-    Severity,
-    Subject,
-    failed,
-    inconclusive,
-    not_applicable,
-    passed,
-)
+from checks.model import Outcome, Reason, Safety, Severity, Subject, failed, inconclusive, passed
 from checks.probe.host import look_at_port
-from checks.probe.postgresql import login, transaction
+from checks.probe.postgresql import can_require, login
 
 FLAGS = ("rolsuper", "rolcreaterole", "rolcreatedb", "rolreplication", "rolbypassrls")
 SERVER_ROLES = ("pg_execute_server_program", "pg_read_server_files", "pg_write_server_files")
-LONGEST_IDLE_S = 60
-SETTINGS = (
-    "SELECT name, setting FROM pg_settings WHERE name IN "
-    "('statement_timeout', 'idle_in_transaction_session_timeout', 'log_min_duration_statement', 'password_encryption')"
-)
-
-
-async def _settings(context: Context) -> dict[str, str] | Outcome:
-    """The settings of a session of the role, without what the probe itself sets; or why they are not known."""
-    found = await transaction(address_of(context), [SETTINGS], context.redactor)
-    if found.error:
-        return unread(found.error.sentence, found.error.reason)
-    return {str(name): str(value) for name, value in found.rows}
+SLOW_MS = 5000
 
 
 @audit(
@@ -95,31 +74,34 @@ async def role_has_no_power(context: Context) -> Outcome:
     subject=Subject.DATABASE,
     severity=Severity.BLOCKER,
     safety=Safety.ACTIVE,
-    sends="one sign-in of the role with its password and one with a wrong one",
+    sends="one sign-in of the controller's role with a wrong password, one of our own that insists on clear text",
     why="Any account of the host, or of the network, is the owner of every message.",
     fix="pg_hba.conf: host all all 127.0.0.1/32 scram-sha-256   # never trust or password; then pg_ctl reload",
     reference="ASVS 13.2.3; CIS PostgreSQL 5.4",
 )
 async def wrong_password_is_refused(context: Context) -> Outcome:
-    """The control signs in; the same with a wrong password is refused."""
+    """The role does not get in with a wrong password, nor with its own one in clear text."""
     if problem := await of_postgresql(context):
         return problem
+    if missing := leave_is_missing(context):
+        return missing
     address = address_of(context)
-    if not address.password:
-        return inconclusive(
-            Reason.NO_SOURCE,
-            "The password of the database is not known: put the URL with it into the variable that url_env names",
-        )
-    role = address.username or ""
-    good = await login(address, context.redactor, username=role, password=address.password)
+    if not address.host or address.host.startswith("/"):
+        return await _rules(context)
+    role = await application_role(context)
     bad = await login(address, context.redactor, username=role, password=f"wrong-{context.nonce}")
-    told = [f"right password: {'accepted' if good.is_accepted else good.told}"]
-    told.append(f"wrong password: {'accepted' if bad.is_accepted else bad.told}")
-    evidence = [note(context, f"Sign-ins of {role}", told)]
-    if good.error or bad.error or not good.is_accepted:
-        why = (good.error or bad.error).sentence if good.error or bad.error else good.told  # type: ignore[union-attr]
-        return inconclusive(Reason.CONTROL, f"The sign-in could not be tried: {why}", evidence=evidence)
-    expected = "refused with a wrong password"
+    told = [f"{role} with a wrong password: {'accepted' if bad.is_accepted else bad.told}"]
+    clear = None
+    if address.password and can_require():
+        who = address.username or ""
+        clear = await login(
+            address, context.redactor, username=who, password=address.password, require="password"
+        )
+        told.append(
+            f"{who} with its password in clear text: {'accepted' if clear.is_accepted else clear.told}"
+        )
+    evidence = [note(context, f"sign-ins of {role}", told, kind="sql")]
+    expected = "refused with a wrong password; the right one is never sent in clear text"
     if bad.is_accepted:
         return failed(
             f"The database lets {role} in with any password",
@@ -127,7 +109,46 @@ async def wrong_password_is_refused(context: Context) -> Outcome:
             expected=expected,
             evidence=evidence,
         )
+    error = bad.error or (clear.error if clear else None)
+    if error:
+        return unread(error.sentence, error.reason, evidence)
+    if clear and clear.is_accepted:
+        return failed(
+            f"The database has {address.username} send its password in clear text",
+            observed="accepted in clear text",
+            expected=expected,
+            evidence=evidence,
+        )
     return passed("A wrong password is refused", observed=bad.told, expected=expected, evidence=evidence)
+
+
+async def _rules(context: Context) -> Outcome:
+    """On a socket the account of who asks may be the proof: there only the rules themselves tell."""
+    found = await context.sql.ask(
+        "SELECT line_number, type, database, user_name, auth_method, error FROM pg_hba_file_rules"
+    )
+    if found.error:
+        why = (
+            "The sign-in rules of PostgreSQL may not be read by the role of [database] url: "
+            "GRANT pg_read_all_settings TO that role; GRANT SELECT ON pg_hba_file_rules, and EXECUTE ON FUNCTION "
+            "pg_hba_file_rules TO that role"
+        )
+        return inconclusive(Reason.NO_RIGHT, why, evidence=[found.evidence])
+    wrong = [one for one in found.rows if one["error"] or one["auth_method"] in ("trust", "password")]
+    expected = "no line of pg_hba.conf with trust or password"
+    if wrong:
+        lines = [f"line {one['line_number']}: {one['error'] or one['auth_method']}" for one in wrong]
+        return failed(
+            f"pg_hba.conf lets in without a safe proof: {listed(lines)}",
+            observed=listed(lines),
+            expected=expected,
+            evidence=[found.evidence],
+        )
+    return passed(
+        f"None of {len(found.rows)} rules lets in without a safe proof",
+        expected=expected,
+        evidence=[found.evidence],
+    )
 
 
 @audit(
@@ -153,22 +174,28 @@ async def listens_where_needed(context: Context) -> Outcome:
         if answer.error:
             return not_read(answer)
         told = str(answer.value())
-        if "*" in told or "0.0.0.0" in told or "::" in told.split(","):  # noqa: S104 - what is looked for
+        names = [name.strip() for name in told.split(",") if name.strip()]
+        public = [name for name in names if name == "*" or _is_public(name)]
+        if public:
             return failed(
-                f"The database listens on all addresses ({told})",
+                f"The database listens on {'all addresses' if '*' in public else listed(public)}",
                 observed=told,
                 expected=expected,
                 evidence=[answer.evidence],
             )
         return passed(
-            "It listens where it is told", observed=told, expected=expected, evidence=[answer.evidence]
+            f"It is set to listen on {told}", observed=told, expected=expected, evidence=[answer.evidence]
         )
     view = await asyncio.to_thread(look_at_port, port)
     evidence = [note(context, f"Addresses of port {port}", view.addresses, f"ss -ltn 'sport = :{port}'")]
     if not view.addresses:
-        why = view.notes[0] if view.notes else f"port {port} is not seen on this host"
-        return inconclusive(Reason.NO_RIGHT, f"{why}; run gonogo on the database's host", evidence=evidence)
-    public = [one for one in view.addresses if not _is_private(one)]
+        if not host or host.startswith("/"):
+            return passed(
+                f"It listens on a socket alone: port {port} is closed", expected=expected, evidence=evidence
+            )
+        why = f"Port {port} of the database is not seen on this host: run gonogo where the database runs"
+        return inconclusive(Reason.NO_RIGHT, why, evidence=evidence)
+    public = [one for one in view.addresses if _is_public(one)]
     told = listed(view.addresses)
     if public:
         return failed(
@@ -177,12 +204,14 @@ async def listens_where_needed(context: Context) -> Outcome:
     return passed(f"It listens on {told}", observed=told, expected=expected, evidence=evidence)
 
 
-def _is_private(address: str) -> bool:
+def _is_public(address: str) -> bool:
+    """Whether strangers may reach it; a host name is not, for it is chosen."""
     try:
-        parsed = ip_address(address)
+        parsed = ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    return parsed.is_private and not parsed.is_unspecified
+    plain = getattr(parsed, "ipv4_mapped", None) or parsed
+    return plain.is_unspecified or not plain.is_private
 
 
 @audit(
@@ -191,21 +220,39 @@ def _is_private(address: str) -> bool:
     subject=Subject.DATABASE,
     severity=Severity.MAJOR,
     safety=Safety.READ_ONLY,
-    sends="reads the setting password_encryption as the role has it",
+    sends="reads the setting password_encryption as the role has it; one sign-in that insists on MD5",
     why="A stolen MD5 verifier is a password within hours, and lets in by itself.",
     fix="ALTER SYSTEM SET password_encryption = 'scram-sha-256'; SELECT pg_reload_conf();\n"
     "ALTER ROLE chat RESET password_encryption;   -- then set the password anew",
     reference="CIS PostgreSQL section 5",
 )
 async def passwords_are_scram(context: Context) -> Outcome:
-    """A password that the role sets is stored as SCRAM."""
-    return await _setting(
-        context,
-        "password_encryption",
-        lambda value: value == "scram-sha-256",
-        "scram-sha-256",
-        "New passwords of the database are stored as {value}",
-    )
+    """A password that the role sets is stored as SCRAM, and the server does not ask for an MD5 proof of it."""
+    if problem := await of_postgresql(context):
+        return problem
+    role = await application_role(context)
+    settings = await role_settings(context, role, ("password_encryption",))
+    if isinstance(settings, Outcome):
+        return settings
+    value, address = settings["password_encryption"], address_of(context)
+    told = [f"password_encryption = {value} for {role}"]
+    is_md5 = False
+    if address.password and can_require():
+        who = address.username or ""
+        proof = await login(address, context.redactor, username=who, password=address.password, require="md5")
+        is_md5 = proof.is_accepted
+        told.append(f"{who} with an MD5 proof alone: {'accepted' if is_md5 else proof.told}")
+    evidence = [note(context, told[0], told, "SHOW password_encryption", "sql")]
+    expected = "password_encryption = scram-sha-256; no sign-in with MD5"
+    if value != "scram-sha-256" or is_md5:
+        return failed(
+            f"{'The password' if is_md5 else 'A new password'} of {address.username if is_md5 else role} is stored as "
+            f"{'md5' if is_md5 else value}",
+            observed=told[0],
+            expected=expected,
+            evidence=evidence,
+        )
+    return passed("Passwords are stored as SCRAM", observed=told[0], expected=expected, evidence=evidence)
 
 
 @audit(
@@ -224,19 +271,24 @@ async def slow_statements_are_seen(context: Context) -> Outcome:
     """They are logged from some duration on, or counted."""
     if problem := await of_postgresql(context):
         return problem
-    settings = await _settings(context)
+    role = await application_role(context)
+    settings = await role_settings(context, role, ("log_min_duration_statement",))
     if isinstance(settings, Outcome):
         return settings
-    counted = await context.sql.ask("SELECT extname FROM pg_extension WHERE extname = 'pg_stat_statements'")
-    if counted.error:
-        return not_read(counted)
-    limit = settings.get("log_min_duration_statement", "-1")
+    # It is an extension that is there and was loaded when the server started, or the view answers with an error.
+    counted = await context.sql.ask("SELECT count(*) FROM pg_stat_statements")
+    limit = milliseconds(settings["log_min_duration_statement"])
+    is_logged, is_counted = limit is not None and 0 <= limit <= SLOW_MS, counted.error is None
     observed = (
-        f"log_min_duration_statement = {limit} ms, pg_stat_statements: {'yes' if counted.rows else 'no'}"
+        f"log_min_duration_statement = {settings['log_min_duration_statement']} for {role}, "
+        f"pg_stat_statements: {'yes' if is_counted else 'no'}"
     )
-    evidence = [note(context, "How slow statements are seen", [observed], SETTINGS, "sql"), counted.evidence]
-    expected = "a duration of at most 5000 ms from which statements are logged, or pg_stat_statements"
-    if 0 <= int(limit) <= 5000 or counted.rows:
+    evidence = [
+        note(context, observed, [observed], "SHOW log_min_duration_statement", "sql"),
+        *([counted.evidence] if is_counted else []),
+    ]
+    expected = f"a duration of at most {SLOW_MS} ms from which statements are logged, or pg_stat_statements"
+    if is_logged or is_counted:
         return passed("Slow statements are seen", observed=observed, expected=expected, evidence=evidence)
     return failed(
         "Slow statements are neither logged nor counted",
@@ -244,106 +296,3 @@ async def slow_statements_are_seen(context: Context) -> Outcome:
         expected=expected,
         evidence=evidence,
     )
-
-
-@audit(
-    "DBO-05",
-    "Stuck transactions are ended",
-    subject=Subject.DATABASE,
-    severity=Severity.MAJOR,
-    safety=Safety.READ_ONLY,
-    sends="reads the time-outs as the role has them, and looks for transactions that idle",
-    why="One forgotten transaction blocks the writes of everybody until somebody finds it.",
-    fix="ALTER ROLE chat SET idle_in_transaction_session_timeout = '30s';\nALTER ROLE chat SET statement_timeout = '10s';",  # noqa: E501
-    reference="ASVS 13.1.3; PostgreSQL manual: client settings",
-)
-async def stuck_transactions_end(context: Context) -> Outcome:
-    """Both time-outs are set, and no transaction idles for a minute."""
-    if problem := await of_postgresql(context):
-        return problem
-    settings = await _settings(context)
-    if isinstance(settings, Outcome):
-        return settings
-    idle = await context.sql.ask(
-        "SELECT count(*) AS stuck FROM pg_stat_activity WHERE datname = current_database() "
-        "AND state LIKE 'idle in transaction%' AND now() - state_change > interval '60 s'"
-    )
-    if idle.error:
-        return not_read(idle)
-    names = ("statement_timeout", "idle_in_transaction_session_timeout")
-    observed = ", ".join(f"{name} = {settings.get(name, '?')} ms" for name in names)
-    evidence = [note(context, "Time-outs of the role", [observed], SETTINGS, "sql"), idle.evidence]
-    expected = f"both time-outs set, no transaction idle for more than {LONGEST_IDLE_S} s"
-    unset = [name for name in names if settings.get(name) in (None, "0")]
-    if unset or idle.value():
-        what = (
-            f"{listed(unset)} is not set" if unset else f"{idle.value()} transactions idle for over a minute"
-        )
-        return failed(
-            f"Nothing ends a stuck transaction: {what}",
-            observed=observed,
-            expected=expected,
-            evidence=evidence,
-        )
-    return passed("Both time-outs are set", observed=observed, expected=expected, evidence=evidence)
-
-
-@audit(
-    "ENC-04",
-    "The database is reached over TLS with a verified server",
-    subject=Subject.DATABASE,
-    severity=Severity.BLOCKER,
-    safety=Safety.READ_ONLY,
-    sends="asks whether the sessions of the controller's role are encrypted; reads sslmode",
-    why="The password of the database and every message can be read along the way.",
-    fix="DATABASE_URL=postgresql://chat@db.example/chat?sslmode=verify-full&sslrootcert=/etc/ssl/db-ca.pem",
-    reference="ASVS 12.3.1; CIS PostgreSQL 6.8",
-)
-async def is_reached_over_tls(context: Context) -> Outcome:
-    """Away from this host, sslmode is verify-full and the sessions are encrypted."""
-    if problem := await of_postgresql(context):
-        return problem
-    address = address_of(context)
-    if is_here(address.host or ""):
-        return not_applicable(
-            f"The database is on this host ({address.host or 'a socket'}): no network is crossed"
-        )
-    mode = address.query.get("sslmode", "prefer")
-    seen = await context.sql.ask(
-        "SELECT count(*) AS sessions, count(*) FILTER (WHERE NOT s.ssl) AS clear FROM pg_stat_ssl s "
-        "JOIN pg_stat_activity a USING (pid) WHERE a.usename = current_user"
-    )
-    if seen.error:
-        return not_read(seen)
-    clear = int(seen.rows[0]["clear"] or 0) if seen.rows else 0
-    observed = f"sslmode={mode}, {clear} sessions in clear"
-    expected = "sslmode=verify-full and no session in clear"
-    if clear or mode != "verify-full":
-        what = (
-            f"{clear} sessions are in clear text"
-            if clear
-            else f"sslmode is {mode}: the server is not verified"
-        )
-        return failed(
-            f"The database is reached over the network and {what}",
-            observed=observed,
-            expected=expected,
-            evidence=[seen.evidence],
-        )
-    return passed("Encrypted and verified", observed=observed, expected=expected, evidence=[seen.evidence])
-
-
-async def _setting(
-    context: Context, name: str, is_good: Callable[[str], bool], expected: str, wrong: str
-) -> Outcome:
-    if problem := await of_postgresql(context):
-        return problem
-    settings = await _settings(context)
-    if isinstance(settings, Outcome):
-        return settings
-    value = settings.get(name, "")
-    evidence = [note(context, f"{name} = {value}", [f"{name} = {value}"], f"SHOW {name}", "sql")]
-    observed = f"{name} = {value}"
-    if is_good(value):
-        return passed(f"{name} is {value}", observed=observed, expected=expected, evidence=evidence)
-    return failed(wrong.format(value=value), observed=observed, expected=expected, evidence=evidence)

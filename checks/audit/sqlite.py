@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from checks.audit.common import a_bot, audit, leave_is_missing, listed, note
 from checks.audit.database_source import is_damaged, of_sqlite
-from checks.context import Context
+from checks.context import Context, until
 from checks.controller import Reply
 from checks.model import Outcome, Reason, Safety, Severity, Subject, failed, inconclusive, passed
 from checks.probe.files import access_of
@@ -34,6 +34,8 @@ class _Locked:
     history_s: float
     was_waiting: bool
     """Whether the command still waited when the history was answered."""
+    is_stored: bool | None
+    """Whether the command is in the database; None where that cannot be read."""
 
 
 @dataclass(slots=True)
@@ -81,7 +83,18 @@ async def _locking(context: Context) -> _Locked | Outcome:
         history_s, was_waiting = time.monotonic() - asked, not sending.done()
         reply = await sending
         took_s = time.monotonic() - began
-    return _Locked(reply, took_s, lock.held_s, history, history_s, was_waiting)
+    is_stored = await _is_stored(context, bot.bot_id, text) if reply.ok else False
+    return _Locked(reply, took_s, lock.held_s, history, history_s, was_waiting, is_stored)
+
+
+async def _is_stored(context: Context, bot_id: str, text: str) -> bool | None:
+    """Whether a row of the bot holds `text`, within [walkthrough] stored_within_s."""
+    rows, _ = await until(
+        lambda: context.sql.messages(bot_id),
+        lambda seen: seen.error is not None or any(text in one.text for one in seen.rows),
+        context.target.profile.walkthrough.stored_within_s,
+    )
+    return None if rows.error else any(text in one.text for one in rows.rows)
 
 
 @audit(
@@ -186,23 +199,19 @@ async def is_closed_to_others(context: Context) -> Outcome:
     names = [path, *(path.with_name(path.name + tail) for tail in ("-wal", "-shm", "-journal"))]
     seen = [one for one in await asyncio.to_thread(lambda: [access_of(name) for name in names]) if one]
     folder = await asyncio.to_thread(access_of, path.parent)
-    # A folder that others cannot enter closes everything in it.
-    is_shut = folder is not None and not folder.mode & 0o001
     lines = [f"{one.mode:04o}  {one.path}" for one in (*seen, *([folder] if folder else []))]
     evidence = [note(context, "Modes of the database's files", lines, f"stat -c '%a %n' '{path}'*")]
     if not seen:
         why = f"{path} may not be looked at: run gonogo as the account of the service"
         return inconclusive(Reason.NO_RIGHT, why, evidence=evidence)
-    wrong = [f"{one.path.name} ({one.mode:04o})" for one in seen if one.mode & 0o007 and not is_shut]
-    wrong += [f"{one.path.name} ({one.mode:04o})" for one in seen if one.mode & 0o022 and is_shut]
-    wrong += [f"{one.path.name} ({one.mode:04o})" for one in seen if one.mode & 0o006 and is_shut]
+    wrong = [f"{one.path.name} ({one.mode:04o})" for one in seen if one.mode & 0o007]
     if folder and folder.mode & 0o002 and not folder.mode & 0o1000:
         wrong.append(f"its folder ({folder.mode:04o})")
     expected = "nobody but the service's account and group"
     if wrong:
         return failed(
-            f"Open to everybody on this host: {listed(list(dict.fromkeys(wrong)))}",
-            observed=listed(list(dict.fromkeys(wrong))),
+            f"Open to everybody on this host: {listed(wrong)}",
+            observed=listed(wrong),
             expected=expected,
             evidence=evidence,
         )
@@ -226,10 +235,21 @@ async def lock_is_waited_for(context: Context) -> Outcome:
     if isinstance(seen, Outcome):
         return seen
     reply = seen.reply
-    expected = "the command is answered once the file is free again"
+    expected = "the command is answered once the file is free again, and is stored"
+    if reply.ok and not seen.is_stored:
+        took = f"answered after {seen.took_s:.1f} s, the file was locked for {seen.held_s:.1f} s"
+        if seen.is_stored is None or seen.took_s < LOCKED_S / 2:
+            why = "It could not be seen: the command did not wait for this file, and no row of it holds the command"
+            return inconclusive(Reason.CONTROL, why, observed=took, expected=expected, evidence=reply.seen)
+        return failed(
+            "A command that met a locked file was answered as a success, but it is not stored",
+            observed=took,
+            expected=expected,
+            evidence=reply.seen,
+        )
     if reply.ok:
         return passed(
-            "A command that met a locked file was answered",
+            "A command that met a locked file was answered and stored",
             observed=f"answered after {seen.took_s:.1f} s, the file was locked for {seen.held_s:.1f} s",
             expected=expected,
             evidence=reply.seen,

@@ -103,7 +103,7 @@ def _connected(address: Address, **more: Any) -> Any:
     query = {name: value for name, value in address.query.items() if name != "options"}
     known = {"host": address.host, "port": address.port, "dbname": address.database}
     who = {"user": address.username, "password": address.password}
-    given = {**query, **known, **who, "connect_timeout": TIMEOUT_S, **more}
+    given = {**query, **known, **who, "connect_timeout": TIMEOUT_S, "options": "", **more}
     return psycopg.connect(
         **{name: value for name, value in given.items() if value is not None}, autocommit=True
     )

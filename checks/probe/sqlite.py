@@ -58,7 +58,7 @@ def _look_through(path: Path, within_s: float, is_at_rest: bool) -> Whole:
         if code == sqlite3.SQLITE_INTERRUPT:
             return Whole((), one_line(f"{path} was not looked through within {within_s:g} s"))
         return Whole((), one_line(f"{path} cannot be looked through: {problem}", 300))
-    said = [one_line(row[0]) for row in found]
+    said = [one_line(str(row[0]).removeprefix("*** in database main ***").strip()) for row in found]
     return Whole(
         tuple(line for line in said if line != "ok"), NOTHING, tuple(one_line(row[0], 80) for row in names)
     )

@@ -103,14 +103,14 @@ class Store:
         if "index-missing" in self._faults:
             for index in tables.tables[messages.name].indexes:
                 index.drop(self._engine, checkfirst=True)
-        if "database-damaged" in self._faults and self._url.get_backend_name() == "sqlite":
-            lose_a_page(self._engine)
         set_up_role(self._engine, self._faults)
 
     def back_up(self, data: Path) -> None:
         """Write a backup below the folder `data`. Raises StorageError."""
         try:
             back_up(self._engine, tuple(metadata.tables), data, self._faults)
+            if "database-damaged" in self._faults and self._url.get_backend_name() == "sqlite":
+                lose_a_page(self._engine)
         except (OSError, sqlite3.Error, SQLAlchemyError) as problem:
             raise StorageError(f"The backup cannot be written: {type(problem).__name__}.") from problem
 

@@ -37,7 +37,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "database-damaged",
         "a page of the file belongs to nothing any more",
-        ("DB-04", "OPS-02"),
+        ("DB-04",),
         only_on="sqlite",
     ),
     Fault(
