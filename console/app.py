@@ -111,8 +111,8 @@ class GonogoApp(QuietApp):
 
     def watch_picture(self, before: Picture, now: Picture) -> None:
         """Show the picture on the tab that is open; during a run not more often than a slow line can carry."""
-        is_same_mood = before.is_running and now.is_running and before.waiting == now.waiting
-        if not is_same_mood:
+        is_rushing = before.is_running and now.is_running and before.waiting is now.waiting is None
+        if not is_rushing:
             self._show_picture()
         elif self._repainting is None:
             self._repainting = self.set_timer(REPAINT_EVERY_S, self._show_picture)

@@ -44,6 +44,8 @@ class Consent:
     def ask(self, app: App[None], checks: tuple[Check, ...], url: str, begin: Callable[[bool], None]) -> None:
         """Ask what is missing, then call `begin`: True where what disturbs is to be left out."""
         missing = what_to_ask(checks, self.given)
+        if isinstance(app.screen, Asked | LeaveAsked):
+            return  # the key was pressed twice: one question is enough
         if missing is Safety.DISRUPTIVE:
             app.push_screen(
                 LeaveAsked(*disruptive_text(checks, url)), lambda leave: self._disruptive(leave, begin)
@@ -88,9 +90,11 @@ def disruptive_text(checks: Iterable[Check], url: str) -> tuple[str, str, str]:
         check for check in checks if check.safety is Safety.DISRUPTIVE and check.area is not Area.WALKTHROUGH
     ]
     lines = "\n".join(f"{check.id} {check.title}: {check.sends}" for check in found)
-    _, active = active_text(checks, url)
+    beside = [check.id for check in checks if check.safety is Safety.DISRUPTIVE and check not in found]
+    told = f" Enter alone leaves out {', '.join(beside)} too." if beside else ""
+    active = counted(sum(check.safety is Safety.ACTIVE for check in checks), "active check")
     return (
         f"{counted(len(found), 'check')} would disturb {url}",
-        f"{lines}\n\nThe others: {active[0].lower()}{active[1:]}",
+        f"{lines}\n\nAnd {active}: {SENDS[0].lower()}{SENDS[1:]}{told}",
         urlsplit(url).hostname or url,
     )

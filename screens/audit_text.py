@@ -10,6 +10,7 @@ from textual.content import Content
 
 from checks.fold import CheckState
 from checks.model import Reason, State, Subject
+from checks.text import one_line
 from screens.picture import Progress
 from screens.step_text import row
 from screens.wording import counted, heading, outcome
@@ -129,7 +130,7 @@ def tally(entries: Sequence[CheckState]) -> str:
 
 
 def _heading(subject: Subject, entries: Sequence[CheckState], *, is_folded: bool) -> Row:
-    sign = "+" if is_folded else "-"
+    sign = "[+]" if is_folded else "[-]"
     worst = next((state for state in ORDER if any(entry.state is state for entry in entries)), State.NOT_RUN)
     key = f"{HEADING}{subject.value}"
     return Row(key, worst.value, "", f"{sign} {subject.value}", tally(entries), is_heading=True)
@@ -137,10 +138,23 @@ def _heading(subject: Subject, entries: Sequence[CheckState], *, is_folded: bool
 
 def _row(entry: CheckState, progress: Progress | None, now: float) -> Row:
     line = replace(row(entry, progress, now), label=entry.id)
+    if line.outcome == entry.state.value:
+        line = replace(line, detail=_seen(entry))
     if entry.doubt:
         return replace(line, note="untrusted")
     # The title needs the room; how long it took stands in the pane.
     return line if line.outcome == "RUNNING" else replace(line, note="")
+
+
+def _seen(entry: CheckState) -> str:
+    """What was observed against what was expected; of what does not apply or was not read, the fact."""
+    result = entry.result
+    if result is None:
+        return ""
+    if entry.state in (State.NA, State.INCONCLUSIVE) or not result.observed:
+        return one_line(entry.doubt or result.summary)
+    is_met = entry.state is State.PASS or not result.expected
+    return one_line(result.observed if is_met else f"{result.observed}, expected {result.expected}")
 
 
 def _holds(line: Row, subject: Subject, text: str) -> bool:

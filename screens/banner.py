@@ -16,7 +16,10 @@ def banner_text(picture: Picture, tabs: Iterable[type[TabScreen]], open_mode: st
     """The banner over the tab `open_mode`; `title` stands for the target until the review is open."""
     snapshot = picture.snapshot
     labels = tuple(
-        TabLabel(tab.TAB.digit, tab.TAB.title, *tab.count(picture), tab.TAB.mode == open_mode) for tab in tabs
+        TabLabel(
+            tab.TAB.digit, tab.TAB.title, *tab.count(picture), tab.TAB.mode == open_mode, short=tab.TAB.short
+        )
+        for tab in tabs
     )
     if snapshot is None:
         return BannerText(subject=title, tabs=labels, status=status(picture))

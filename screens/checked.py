@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import on
@@ -207,8 +208,12 @@ class CheckedTab(TabScreen):
         self._asked = wanted
 
     def _follow_run(self) -> None:
-        steps = self.query_one(ResultList)
-        place = self._follow.place(self.picture.progress, self.states(), steps.chosen, time.monotonic())
+        steps, progress = self.query_one(ResultList), self.picture.progress
+        shown = {row.key for row in steps.rows}
+        if progress is not None and progress.last not in shown:  # of another tab, folded or filtered away
+            progress = replace(progress, last="")
+        states = [entry for entry in self.states() if entry.id in shown]
+        place = self._follow.place(progress, states, steps.chosen, time.monotonic())
         if place != steps.chosen:
             steps.choose(place)
 

@@ -31,7 +31,7 @@ from widgets.outcome import look
 class Signoff(TabScreen):
     """The case at the left, what is on record at the right, the decision by a key."""
 
-    TAB = TabName("signoff", "5", "Sign-off", Area.SIGNOFF)
+    TAB = TabName("signoff", "5", "Sign-off", Area.SIGNOFF, "Sign")
     AUTO_FOCUS = "#case"
 
     BINDINGS: ClassVar[list[BindingType]] = [

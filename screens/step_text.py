@@ -11,9 +11,11 @@ from checks.model import Evidence, Result, State
 from checks.registry import Check
 from checks.text import duration
 from screens.picture import Picture, Progress
-from screens.wording import clock, elapsed, heading, outcome
+from screens.wording import clock, counted, elapsed, heading, outcome
 from widgets.result_list import Row
 
+BODY_LINES = 60
+"""So much of one piece of evidence is shown beside the list."""
 HOPS = ("ui", "controller", "bot", "database")
 
 
@@ -55,15 +57,17 @@ def details(entry: CheckState, check: Check | None, picture: Picture) -> Content
             parts += ["", Content.assemble(heading("HOW TO PUT IT RIGHT"), again), check.fix]
         if check is not None and check.subject:
             parts.append(_labelled("WHY IT MATTERS", check.why))
+            parts += _reference(check)
         parts += _evidence(result, picture.evidence)
     if check is not None:
-        if result is None or is_running or not check.subject:
+        is_told = result is not None and not is_running and bool(check.subject)
+        if not is_told:
             parts += ["", _labelled("WHY IT MATTERS", check.why)]
         parts.append(_labelled("WHAT IT DOES", check.sends))
         if check.needs:
             parts.append(_labelled("NEEDS", ", ".join(check.needs)))
-        if check.reference:
-            parts.append(_labelled("REFERENCE", check.reference))
+        if not is_told:
+            parts += _reference(check)
     return Content("\n").join(parts)
 
 
@@ -98,7 +102,7 @@ def _evidence(result: Result, known: Mapping[str, Evidence]) -> list[Content | s
         if seen is None:
             parts.append(f"sha256 {evidence_id}")
             continue
-        parts += [Content.styled(seen.title, "bold"), seen.body]
+        parts += [Content.styled(seen.title, "bold"), *_body(seen.body)]
         if seen.command:
             parts.append(
                 Content.assemble(
@@ -108,6 +112,18 @@ def _evidence(result: Result, known: Mapping[str, Evidence]) -> list[Content | s
         parts.append(Content.styled(f"sha256 {evidence_id}", "$foreground-muted"))
         parts.append(Content.styled(f"captured {clock(seen.captured_at)} · {seen.kind}", "$foreground-muted"))
     return parts or ["", Content.styled("no evidence was captured", "$foreground-muted")]
+
+
+def _body(text: str) -> list[Content | str]:
+    lines = text.split("\n")
+    if len(lines) <= BODY_LINES:
+        return [text]
+    more = f"… {counted(len(lines) - BODY_LINES, 'more line')}: the report holds all (w in Sign-off)"
+    return ["\n".join(lines[:BODY_LINES]), Content.styled(more, "$foreground-muted")]
+
+
+def _reference(check: Check) -> list[Content | str]:
+    return [_labelled("REFERENCE", check.reference)] if check.reference else []
 
 
 def _labelled(label: str, text: str) -> Content:

@@ -32,6 +32,8 @@ class TabName:
     digit: str
     title: str
     area: Area
+    short: str = ""
+    """The title where the line is narrow."""
 
 
 class TabScreen(Screen[None]):

@@ -25,7 +25,7 @@ from widgets.sequence_line import SequenceLine
 class Walkthrough(CheckedTab):
     """The steps in a list, the chosen one's evidence in a pane."""
 
-    TAB = TabName("walkthrough", "1", "Walkthrough", Area.WALKTHROUGH)
+    TAB = TabName("walkthrough", "1", "Walkthrough", Area.WALKTHROUGH, "Walk")
     NOUN = "Steps"
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -18,6 +18,10 @@ from textual.strip import Strip
 from widgets.outcome import TONES, look
 
 WORD_CELLS, LABEL_CELLS, NOTE_CELLS = 13, 4, 11
+LEAST_DETAIL_CELLS = 16
+"""A detail in less room says nothing."""
+COLUMNS_FROM_CELLS, TITLE_SHARE = 80, 0.6
+"""From so much room on details stand in a column of their own, and titles get no more than their share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Row:
     title: str
     note: str = ""
     """Stands at the right edge."""
+    detail: str = ""
+    """Stands behind the title where there is room for it."""
     is_heading: bool = False
     """Whether it is the title of the rows below; its outcome gives the tone alone."""
 
@@ -76,6 +82,7 @@ class ResultList(ScrollView, can_focus=True):
         """`label_cells` is the width of the labels, with the space behind them."""
         super().__init__(id=id)
         self._rows: tuple[Row, ...] = ()
+        self._widest = 0
         self._label_cells = label_cells
 
     @property
@@ -91,6 +98,10 @@ class ResultList(ScrollView, can_focus=True):
     def show(self, rows: Sequence[Row]) -> None:
         """Show `rows`; the cursor stays on its row where that is still there."""
         before, self._rows = self._rows, tuple(rows)
+        widest = max((cell_len(row.title) for row in self._rows if row.detail), default=0)
+        if widest != self._widest:  # the column of the details moves
+            self._widest = widest
+            self.refresh()
         if [row.key for row in before] == [row.key for row in self._rows]:
             for place, (old, new) in enumerate(zip(before, self._rows, strict=True)):
                 if old != new:
@@ -111,9 +122,12 @@ class ResultList(ScrollView, can_focus=True):
                 self.action_move_to(place)
 
     def step(self, by: int) -> None:
-        """Move the cursor, from the end to the beginning and back."""
-        if self._rows:
-            self.action_move_to((self.cursor + by) % len(self._rows))
+        """Move the cursor to the next row that is no heading, from the end to the beginning and back."""
+        for steps in range(1, len(self._rows) + 1):
+            place = (self.cursor + by * steps) % len(self._rows)
+            if not self._rows[place].is_heading:
+                self.action_move_to(place)
+                return
 
     def action_move(self, by: int) -> None:
         """Move the cursor by some rows; it stops at both ends."""
@@ -142,7 +156,7 @@ class ResultList(ScrollView, can_focus=True):
         return max(1, len(self._rows))
 
     def render_line(self, y: int) -> Strip:
-        """One row; what does not fit is cut from the title."""
+        """One row; what does not fit is cut from the detail, then from the title."""
         place, width = self.scroll_offset.y + y, self.size.width
         if place >= len(self._rows):
             return Strip.blank(width, self.rich_style)
@@ -154,19 +168,39 @@ class ResultList(ScrollView, can_focus=True):
             tone += self.get_component_rich_style(f"result-list--{shown.tone}", partial=True)
         marker = Segment("▸ " if is_chosen else "  ", base)
         if row.is_heading:
-            text = set_cell_size(row.title, max(0, width - 3 - cell_len(row.note)))
+            text = fitted(row.title, max(0, width - 3 - cell_len(row.note)))
             return Strip([marker, Segment(f"{text}{row.note} ", tone)]).adjust_cell_length(width, base)
         word = set_cell_size(row.outcome.lower(), WORD_CELLS)
         note = f"{row.note} ".rjust(min(NOTE_CELLS, len(row.note) + 2))
         used = 4 + WORD_CELLS + self._label_cells + cell_len(note)
-        title = set_cell_size(row.title, max(0, width - used))
+        title, detail = self._parted(row, max(0, width - used))
+        quiet = self.get_component_rich_style("result-list--quiet", partial=True)
         return Strip(
             [
                 marker,
                 Segment(f"{shown.glyph} {word}", tone),
-                Segment(set_cell_size(row.label, self._label_cells) + title + note, base),
+                Segment(set_cell_size(row.label, self._label_cells) + title, base),
+                Segment(detail, base if is_chosen else base + quiet),
+                Segment(note, base),
             ]
         ).adjust_cell_length(width, base)
 
+    def _parted(self, row: Row, room: int) -> tuple[str, str]:
+        """Title and detail, together `room` cells wide: in columns where it is wide, else one behind the other."""
+        title_cells = cell_len(row.title) + 2
+        is_plain = look(row.outcome).tone == "good"  # between titles without a column, only what needs a word
+        if room >= COLUMNS_FROM_CELLS and self._widest:
+            title_cells, is_plain = min(self._widest + 2, int(room * TITLE_SHARE)), False
+        if is_plain or not row.detail or room - title_cells < LEAST_DETAIL_CELLS:
+            return fitted(row.title, room), ""
+        return fitted(row.title, title_cells - 2) + "  ", fitted(row.detail, room - title_cells)
+
     def _refresh_row(self, place: int) -> None:
         self.refresh(Region(0, place - self.scroll_offset.y, self.size.width, 1))
+
+
+def fitted(text: str, cells: int) -> str:
+    """The text in exactly so many cells; a cut is shown."""
+    if cell_len(text) <= cells:
+        return set_cell_size(text, cells)
+    return set_cell_size(text, cells - 1) + "…" if cells > 0 else ""

@@ -11,6 +11,8 @@ from textual.widget import Widget
 from widgets.outcome import look
 
 NAME = " GO-NO-GO  "
+LEVELS = (0, 1, 2, 3)
+"""How briefly the tabs are told: the first that fits beside the status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ class TabLabel:
     outcome: str
     """Colours `count`."""
     is_open: bool
+    short: str = ""
+    """What stands for the title where the line is narrow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,12 @@ class VerdictBanner(Widget):
         subject = Content.assemble((NAME if fits else " ", "bold"), text.subject)
         first = _spread(subject, verdict, width)
         status = Content.styled(f" {text.status} ", "bold") if text.status else Content()
-        second = _spread(Content.assemble(*(part for tab in text.tabs for part in _tab(tab))), status, width)
+        strips = (Content.assemble(*(_tab(tab, level) for tab in text.tabs)) for level in LEVELS)
+        room = width - status.cell_length
+        strip = next((strip for strip in strips if strip.cell_length <= room), None)
+        second = _spread(
+            strip or Content.assemble(*(_tab(tab, LEVELS[-1]) for tab in text.tabs)), status, width
+        )
         return first + "\n" + second
 
 
@@ -83,14 +92,22 @@ def _bold(outcome: str) -> str:
     return f"bold {look(outcome).style}"
 
 
-def _tab(tab: TabLabel) -> tuple[Content, ...]:
-    """The open tab stands in brackets: readable without colour, reverse video or bold."""
+def _tab(tab: TabLabel, level: int) -> Content:
+    """The open tab stands in brackets: readable without colour, reverse video or bold.
+
+    The others are told in full at level 0, with the glyph of their count alone at 1, by their short name at 2, and
+    by their digit at 3.
+    """
     left, right = ("[", "]") if tab.is_open else (" ", " ")
     weight = "bold" if tab.is_open else ""
-    return (
-        Content.styled(f"{left}{tab.digit} {tab.title}", weight),
-        Content.styled(f" {tab.count}" if tab.count else "", look(tab.outcome).style),
-        Content.styled(f"{right} ", weight),
+    title, count = f" {tab.title}", tab.count
+    if level and not tab.is_open:
+        title = "" if level == LEVELS[-1] else f" {tab.short}" if level > 1 and tab.short else title
+        count = tab.count.partition(" ")[0]
+    return Content.assemble(
+        (f"{left}{tab.digit}{title}", weight),
+        (f" {count}" if count else "", look(tab.outcome).style),
+        (right if level > 1 else f"{right} ", weight),
     )
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -16,6 +17,7 @@ from console.demo.launch import DemoProcess
 from tests.commands.gonogo import Gonogo
 
 STEPS = ("WALK-01", "WALK-03", "WALK-04", "WALK-07", "WALK-10", "WALK-12", "WALK-13")
+AT_A_TIME = 3
 
 
 @pytest.fixture
@@ -62,25 +64,41 @@ def lines_until(process: subprocess.Popen[str], word: str) -> list[str]:
     raise AssertionError(f"{word} never came: {lines}")
 
 
+def pulled(where: Path, step: str) -> None:
+    """A walkthrough that is killed at `step`, what is left of it, and the next one."""
+    where.mkdir()
+    gonogo = Gonogo(where)
+    with DemoProcess.start(port=0, data=where / "demo") as demo:
+        with gonogo.start("run", "walkthrough", "--profile", demo.profile) as running:
+            seen = lines_until(running, step)
+            running.send_signal(signal.SIGKILL)
+        assert wait_until_gone(demo), "a bot is left behind"
+        journal = next(gonogo.state.glob("reviews/*/journal.db"))
+        assert verify_file(journal) == []
+        status = gonogo("status", "--profile", demo.profile)
+        assert status.code in (10, 11)
+        passed = int(status.out.partition("walkthrough: ")[2].partition(" PASS")[0])
+        assert passed >= len([line for line in seen if line.startswith("PASS")])
+        again = gonogo("run", "walkthrough", "--profile", demo.profile)
+        assert again.code == 0, again.out
+        assert "was interrupted after" in again.out
+        assert "gonogo ended without warning" in again.out
+        assert bots_of(demo) == []
+
+
+@pytest.fixture(scope="module")
+def pulls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[None]]]:
+    """Step -> the walkthrough killed there; three at a time, since each of them mostly waits."""
+    base = tmp_path_factory.mktemp("pulled")
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        yield {step: pool.submit(pulled, base / step, step) for step in STEPS}
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_after_kill_9_everything_up_to_then_is_there_and_nothing_runs(
-    gonogo: Gonogo, demo: DemoProcess, step: str
+    pulls: dict[str, Future[None]], step: str
 ) -> None:
-    with gonogo.start("run", "walkthrough", "--profile", demo.profile) as running:
-        seen = lines_until(running, step)
-        running.send_signal(signal.SIGKILL)
-    assert wait_until_gone(demo), "a bot is left behind"
-    journal = next(gonogo.state.glob("reviews/*/journal.db"))
-    assert verify_file(journal) == []
-    status = gonogo("status", "--profile", demo.profile)
-    assert status.code in (10, 11)
-    passed = int(status.out.partition("walkthrough: ")[2].partition(" PASS")[0])
-    assert passed >= len([line for line in seen if line.startswith("PASS")])
-    again = gonogo("run", "walkthrough", "--profile", demo.profile)
-    assert again.code == 0, again.out
-    assert "was interrupted after" in again.out
-    assert "gonogo ended without warning" in again.out
-    assert bots_of(demo) == []
+    pulls[step].result()
 
 
 def test_when_the_guard_dies_too_the_next_start_stops_the_bots(gonogo: Gonogo, demo: DemoProcess) -> None:

@@ -25,7 +25,7 @@ from tests.postgres import PROGRAMS
 
 CATALOGUE = catalogue((Area.AUDIT,))
 CHECKS = {check.id for check in CATALOGUE}
-IN_A_BATCH, AT_A_TIME = 9, 2
+IN_A_BATCH, AT_A_TIME = 12, 2
 MOST_REQUESTS, WITHIN_S = 300, 60.0
 
 

@@ -11,7 +11,7 @@ from checks.fold import CheckState
 from checks.model import Area, Reason, Safety, Severity, State, Subject, failed, inconclusive, not_applicable
 from checks.registry import Check
 from checks.text import clean
-from console.consent import Consent, meant, what_to_ask
+from console.consent import Consent, disruptive_text, meant, what_to_ask
 from screens.audit_text import HEADING, Only, View, rows, tally, title, unread
 from screens.dialogs.asked import Asked
 from screens.dialogs.leave import LeaveAsked
@@ -114,6 +114,19 @@ def test_a_source_is_named_once_however_many_checks_wait_for_it() -> None:
     assert unread(STATES[:1]) == []
 
 
+def test_a_row_holds_observed_against_expected_or_the_fact() -> None:
+    states = (*STATES[:3], state("JWT-02", State.NA, Subject.JWT, "The secret is symmetric"))
+    told = {line.key: line.detail for line in rows(states, View(), None, 0.0)}
+    assert told == {
+        "#Database": "",
+        "DB-01": "1",
+        "DB-02": UNREAD,
+        "#JWT": "",
+        "JWT-01": "1, expected 1",
+        "JWT-02": "The secret is symmetric",
+    }
+
+
 def test_an_untrusted_check_is_marked() -> None:
     doubted = replace(STATES[0], doubt=clean("it let one through"), state=State.INCONCLUSIVE)
     (_, line) = rows([doubted], View(), None, 0.0)
@@ -133,6 +146,10 @@ def test_what_has_to_be_asked() -> None:
     assert meant(RunWanted(checks=("JWT-01",)), known) == (AUDIT[2],)
     assert meant(RunWanted(), known) == known
     assert Consent().given == set()
+    _, told, name = disruptive_text((*walk, *AUDIT, DISRUPTIVE), "https://chat.example:8000")
+    assert name == "chat.example"
+    assert "And 14 active checks" in told
+    assert "Enter alone leaves out WALK-01 too." in told
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
@@ -156,6 +173,64 @@ async def test_a_failure_is_read_with_its_fix_and_the_source_stands_on_top(size:
         await pilot.press("f")
         assert [line.key for line in steps.rows] == ["#JWT", "JWT-01"]
         assert "1 of 4, failures" in text_of(app)
+
+
+async def test_the_cursor_follows_past_folded_groups_and_ends_at_the_failure() -> None:
+    review = audited()
+    review.hold = {"JWT-02"}
+    async with console(review) as (app, pilot):
+        await pilot.press("2")
+        await until(pilot, lambda: bool(app.screen.query(ResultList)))
+        steps = app.screen.query_one(ResultList)
+        await until(pilot, lambda: steps.chosen == "#Database")
+        await pilot.press("space", "A")
+        await until(pilot, lambda: isinstance(app.screen, Asked))
+        app.run_checks(RunWanted())  # a second key, typed before the question stood there
+        assert sum(isinstance(screen, Asked) for screen in app.screen_stack) == 1
+        await pilot.press("y")
+        await until(pilot, lambda: "JWT-01" in review.results)
+        await until(pilot, lambda: steps.chosen == "JWT-01")
+        assert "#Database" in [line.key for line in steps.rows]
+        assert "DB-01" not in [line.key for line in steps.rows]
+        await pilot.press("5", "2")
+        review.let_go()
+        await until(pilot, lambda: not app.picture.is_running)
+        assert steps.chosen == "JWT-01"
+
+
+async def test_long_sentences_of_what_could_not_be_read_leave_room_for_the_list() -> None:
+    review = audited()
+    for number, name in enumerate(("DB-01", "DB-02", "JWT-01")):
+        review.outcomes[name] = [
+            inconclusive(Reason.NO_SOURCE, f"Source {number} " + "is closed to us " * 14)
+        ]
+    async with console(review, (80, 24)) as (app, pilot):
+        await pilot.press("2", "R")
+        await until(pilot, lambda: isinstance(app.screen, Asked))
+        await pilot.press("y")
+        await until(pilot, lambda: "JWT-02" in review.results and not app.picture.is_running)
+        lines = text_of(app).splitlines()
+        assert [line.split()[:3] for line in lines[2:5]] == [
+            ["?", "Source", str(place)] for place in range(3)
+        ]
+        assert all(line.rstrip().endswith("…") for line in lines[2:5])
+        assert lines[5].split()[-2:] == ["?", "2"] or "DB-0" in lines[5]
+
+
+async def test_much_evidence_is_cut_and_says_where_the_rest_is() -> None:
+    long = replace(seen("a file"), body=clean("\n".join(f"line {number}" for number in range(500))))
+    review = audited()
+    review.outcomes["JWT-01"] = [failed("no", evidence=[long])]
+    async with console(review, (120, 40)) as (app, pilot):
+        await pilot.press("2")
+        await until(pilot, lambda: bool(app.screen.query(ResultList)))
+        steps = app.screen.query_one(ResultList)
+        await until(pilot, lambda: bool(steps.rows))
+        steps.choose("JWT-01")
+        await pilot.press("r")
+        pane = app.screen.query_one(EvidencePane)
+        await until(pilot, lambda: "440 more lines: the report holds all" in pane.shown)
+        assert "line 499" not in pane.shown
 
 
 async def test_a_group_folds_and_runs_as_a_whole() -> None:
@@ -207,6 +282,7 @@ async def test_what_disturbs_needs_the_name_typed_and_enter_alone_leaves_it_out(
         await pilot.press("2", "R")
         await until(pilot, lambda: isinstance(app.screen, LeaveAsked))
         assert "DB-09 DB-09 holds" in text_of(app)
+        assert "Enter alone leaves out" not in text_of(app)
         app.screen.query_one(Input).value = "another.host"
         await pilot.press("enter")
         await until(pilot, lambda: "That is not 127.0.0.1" in text_of(app))

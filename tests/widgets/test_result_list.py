@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from textual import on
 from textual.app import App, ComposeResult
 
@@ -73,6 +76,49 @@ async def test_the_cursor_stays_on_its_row_when_others_go() -> None:
         assert found.chosen == "C-2"
         found.show([])
         assert found.chosen == ""
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (44, ("Short", "A title that is long…")),
+        (60, ("Short  9 bytes, expected 32", "A title that is long enough")),
+        (110, ("Short                        9 bytes, expected 32", "A title that is long enough  no role")),
+    ],
+)
+async def test_a_detail_stands_behind_the_title_where_there_is_room(
+    width: int, shown: tuple[str, str]
+) -> None:
+    app = Host()
+    async with app.run_test(size=(width, 10)) as pilot:
+        found = app.query_one(ResultList)
+        found.show(
+            [
+                Row("C-1", "FAIL", "1", "Short", detail="9 bytes, expected 32"),
+                Row("C-2", "NA", "2", "A title that is long enough", detail="no role"),
+            ]
+        )
+        await pilot.pause()
+        for place, wanted in enumerate(shown):
+            assert line(found, place)[21:].rstrip() == wanted
+            assert len(line(found, place)) == found.size.width
+
+
+async def test_a_step_goes_over_headings() -> None:
+    app = Host()
+    async with app.run_test(size=(60, 10)):
+        found = app.query_one(ResultList)
+        heading = Row("#A", "FAIL", "", "[-] Group", "✘ 1", is_heading=True)
+        found.show([heading, ROWS[0], replace(heading, key="#B"), ROWS[1]])
+        found.step(1)
+        assert found.chosen == "C-0"
+        found.step(1)
+        assert found.chosen == "C-1"
+        found.step(1)
+        assert found.chosen == "C-0"
+        found.show([heading])
+        found.step(1)
+        assert found.chosen == "#A"
 
 
 async def test_a_step_goes_round() -> None:

@@ -43,3 +43,34 @@ async def test_text_in_brackets_is_no_markup() -> None:
         banner.show(BannerText(subject="[red]x[/red] [/nothing]"))
         await pilot.pause()
         assert "[red]x[/red] [/nothing]" in banner.render().plain
+
+
+FIVE = (
+    TabLabel("1", "Walkthrough", "✔ 14/14", "PASS", False, "Walk"),
+    TabLabel("2", "Audit", "✘ 3", "FAIL", True),
+    TabLabel("3", "Load", "● 62%", "RUNNING", False),
+    TabLabel("4", "Monitoring", "✘ 1 firing", "FAIL", False, "Monit"),
+    TabLabel("5", "Sign-off", "· undecided", "NOT RUN", False, "Sign"),
+)
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (
+            132,
+            " 1 Walkthrough ✔ 14/14  [2 Audit ✘ 3]  3 Load ● 62%   4 Monitoring ✘ 1 firing   5 Sign-off · undecided",
+        ),
+        (104, " 1 Walkthrough ✔  [2 Audit ✘ 3]  3 Load ●   4 Monitoring ✘   5 Sign-off ·"),
+        (80, " 1 Walk ✔ [2 Audit ✘ 3] 3 Load ●  4 Monit ✘  5 Sign ·"),
+        (60, " 1 ✔ [2 Audit ✘ 3] 3 ●  4 ✘  5 ·"),
+    ],
+)
+async def test_five_tabs_and_what_runs_fit_beside_each_other(width: int, shown: str) -> None:
+    async with Host().run_test(size=(width, 10)) as pilot:
+        banner = pilot.app.query_one(VerdictBanner)
+        banner.show(BannerText(tabs=FIVE, status="● running RATE-01 45/105"))
+        second = banner.render().plain.split("\n")[1]
+        assert second.startswith(shown)
+        assert second.endswith(" ● running RATE-01 45/105 ")
+        assert "…" not in second

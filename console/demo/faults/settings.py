@@ -7,7 +7,10 @@ from console.demo.faults.fault import Fault
 FAULTS: tuple[Fault, ...] = (
     Fault("config-malformed", "a configuration file breaks off within a list", ("SET-01",)),
     Fault(
-        "settings-drift", "requests wait 6 s for a database connection, where 5 s are declared", ("SET-02",)
+        "settings-drift",
+        "requests wait 6 s for a database connection, where 5 s are declared",
+        ("SET-02",),
+        masks=("DB-02",),
     ),
     Fault(
         "two-values", "controller.env and controller.toml give different numbers of connections", ("SET-03",)

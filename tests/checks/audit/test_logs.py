@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import psutil
 import pytest
 
 from checks.audit import log_secrets
@@ -182,8 +184,16 @@ async def test_without_a_log_every_check_says_the_same(tmp_path: Path, function:
     assert outcome.summary == f"The log {path} is not there: set [log] file in the profile"
 
 
-async def test_the_log_that_the_process_has_open_is_found_by_itself(tmp_path: Path) -> None:
-    # The server of this test is this very process.
+async def test_the_log_that_the_process_has_open_is_found_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The server of this test is this very process, whose own output may go to a file: that is not its log.
+    every = psutil.Process.open_files
+
+    def own(process: psutil.Process) -> list[Any]:
+        return [file for file in every(process) if Path(file.path).is_relative_to(tmp_path)]
+
+    monkeypatch.setattr(psutil.Process, "open_files", own)
     async with logging(tmp_path, good, named=False) as (context, path):
         outcome = await log_is_closed(context)
         assert (outcome.verdict, outcome.summary) == (Verdict.INCONCLUSIVE, NO_LOG)
