@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from checks.audit.common import audit, listed, note
+from checks.audit.database_source import not_read, readable
 from checks.context import Context
 from checks.model import (
     Evidence,
@@ -103,11 +104,13 @@ class Kept:
 )
 async def passwords_are_hashed_slowly(context: Context) -> Outcome:
     """Every stored password is Argon2, scrypt, bcrypt (cost 10) or PBKDF2 (600 000 iterations)."""
+    if unreadable := await readable(context):
+        return unreadable
     names = ", ".join(f"'{name}'" for name in NAMES)
     statement = COLUMNS.get(context.sql.backend, COLUMNS["sqlite"]).format(names=names)
     columns = await context.sql.ask(statement)
     if columns.error:
-        return inconclusive(columns.error.reason, columns.error.sentence, evidence=(columns.evidence,))
+        return not_read(columns)
     if not columns.rows:
         what = "No table of the database has a column of passwords: users are not kept in it, or elsewhere"
         return not_applicable(what, evidence=(columns.evidence,))
