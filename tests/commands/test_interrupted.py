@@ -37,10 +37,10 @@ def bots_of(demo: DemoProcess) -> list[int]:
     return [child.pid for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
 
 
-def guards() -> list[int]:
-    """The dead-man's switches that are alive."""
-    found = psutil.process_iter(["cmdline"])
-    return [process.pid for process in found if "checks.guard" in (process.info["cmdline"] or [])]
+def guards_of(pid: int) -> list[psutil.Process]:
+    """The dead-man's switches of one gonogo."""
+    children = psutil.Process(pid).children()
+    return [process for process in children if "checks.guard" in process.cmdline()]
 
 
 def wait_until_gone(demo: DemoProcess, within_s: float = 25.0) -> bool:
@@ -102,12 +102,13 @@ def test_after_kill_9_everything_up_to_then_is_there_and_nothing_runs(
 
 
 def test_when_the_guard_dies_too_the_next_start_stops_the_bots(gonogo: Gonogo, demo: DemoProcess) -> None:
-    before = set(guards())
     with gonogo.start("run", "walkthrough", "--profile", demo.profile) as running:
         lines_until(running, "WALK-06")
         running.send_signal(signal.SIGSTOP)
-        for pid in set(guards()) - before:
-            psutil.Process(pid).kill()
+        guards = guards_of(running.pid)
+        assert guards
+        for guard in guards:
+            guard.kill()
         running.send_signal(signal.SIGKILL)
     assert bots_of(demo), "the bot is there without gonogo and guard"
     again = gonogo("run", "walkthrough", "--profile", demo.profile)
