@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from checks.load.model import LoadRun, Scenario, Second
 from checks.model import Area, Evidence, Result
 from checks.registry import Check
 from checks.text import Clean
@@ -53,6 +54,30 @@ class RunFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadStarted:
+    """A load run began to send; its schedule takes `legs_s` seconds, as far as that is known before."""
+
+    id: str
+    scenario: Scenario
+    legs_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSecond:
+    """One more second of a load run is in the journal."""
+
+    id: str
+    second: Second
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFinished:
+    """A load run was judged and is in the journal."""
+
+    load: LoadRun
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """One sentence for the lead that is not a result: what was recovered, what could not be cleaned up."""
 
@@ -60,7 +85,17 @@ class Notice:
     is_warning: bool = False
 
 
-Event = RunStarted | CheckStarted | HopCrossed | CheckFinished | RunFinished | Notice
+Event = (
+    RunStarted
+    | CheckStarted
+    | HopCrossed
+    | CheckFinished
+    | RunFinished
+    | LoadStarted
+    | LoadSecond
+    | LoadFinished
+    | Notice
+)
 Listener = Callable[[Event], None]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from checks.load.model import LoadRun
 from checks.model import (
     Area,
     Ceiling,
@@ -95,6 +96,8 @@ class Snapshot:
     read_only: bool = False
     holder: Clean = Clean("")  # noqa: RUF009
     """Who else has the review open for writing; empty where nobody has."""
+    loads: tuple[LoadRun, ...] = ()
+    """The newest load run of each scenario, in the order in which they were made."""
 
     def of(self, area: Area) -> tuple[CheckState, ...]:
         """The checks of one area, in order."""

@@ -308,6 +308,8 @@ class Kind(StrEnum):
     STOPPED = "stopped"  # subject: the bot's id
     LEFTOVER = "leftover"  # subject: the run's id; rows that the target gives no way to delete
     SELF_TEST = "self-test"  # subject: the check's id; whether its bad cases were flagged on this host
+    LOAD_SECOND = "load-second"  # subject: the load run's id (`RUN/SCENARIO`); one complete second of it
+    LOAD_RUN = "load-run"  # subject: the scenario's name; everything that the run found
     DECISION = "decision"  # subject: the review's id
     REPORT_WRITTEN = "report-written"  # subject: the manifest's digest
 

@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from checks.load.model import Scenario
+
 Body = dict[str, str | int | bool]
 
 
@@ -196,6 +198,25 @@ class AuditSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Further ports on which the controller, its bots or its database may listen on public addresses."""
 
 
+class LoadSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[load]: what the target has to carry, and how far a load run may go."""
+
+    peak_per_min: float = 1000.0
+    """Messages a minute at the declared peak; capacity is held against it."""
+    users_file: str = ""
+    """Accounts for the virtual users, one `NAME PASSWORD` a line (mode 0600); empty: all share one token."""
+    real_users: bool = False
+    """Whether real users are on it: a run stops when their response times worsen by half."""
+    most_per_s: float = 500.0
+    """Hard ceiling of messages a second, whatever a scenario asks for."""
+    most_users: int = 500
+    """Hard ceiling of virtual users."""
+    most_s: float = 7200.0
+    """Hard ceiling of a run's length, in seconds."""
+    core: int = -1
+    """CPU that the generator keeps to; -1: as the host schedules it."""
+
+
 class ReviewSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[review]"""
 
@@ -231,6 +252,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     log: LogSection = LogSection()
     walkthrough: WalkthroughSection = WalkthroughSection()
     audit: AuditSection = AuditSection()
+    load: LoadSection = LoadSection()
     review: ReviewSection = ReviewSection()
     report: ReportSection = ReportSection()
     console: ConsoleSection = ConsoleSection()
@@ -238,6 +260,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """[contract]: replaces single values of the built-in contract (`rest_auth`, `max_command_bytes`, ...)."""
     operations: dict[str, dict[str, object]] = {}
     """[operations.NAME]: replaces single values of the contract's operation NAME."""
+    scenarios: dict[str, dict[str, object]] = {}
+    """[scenarios.NAME]: replaces single values of the load scenario NAME."""
 
 
 def zone_of(name: str) -> tzinfo | None:
@@ -268,6 +292,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """With its password, where it has one; empty where no database is known."""
     path: Path | None
     """The profile's file; None for one made in memory."""
+    scenarios: dict[str, Scenario] = {}
+    """The load scenarios with the profile's values in them, by name."""
 
     @property
     def url(self) -> str:

@@ -16,6 +16,7 @@ from checks.profile.credentials import read_credentials, with_file
 from checks.profile.database import database_url, located
 from checks.profile.lines import key_lines
 from checks.profile.rules import check_profile
+from checks.profile.scenarios import scenarios_of
 from checks.profile.source import Source, read_struct, read_table
 from checks.target import Profile, Target, TargetSection
 from checks.text import one_line
@@ -110,6 +111,7 @@ def _target(profile: Profile, environ: Mapping[str, str], path: Path | None, sou
         credentials=read_credentials(profile.credentials, variables),
         database_url=database_url(profile.database, variables, folder, source),
         path=path,
+        scenarios=scenarios_of(profile, source),
     )
 
 
@@ -125,6 +127,7 @@ def _absolute(profile: Profile, folder: Path) -> Profile:
         target=replace(profile.target, ca_file=absolute(profile.target.ca_file)),
         credentials=replace(profile.credentials, file=absolute(profile.credentials.file)),
         log=replace(profile.log, file=absolute(profile.log.file)),
+        load=replace(profile.load, users_file=absolute(profile.load.users_file)),
         audit=replace(
             profile.audit,
             config_files=tuple(map(absolute, profile.audit.config_files)),

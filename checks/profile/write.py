@@ -8,15 +8,19 @@ import os
 import secrets
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
 import msgspec
 
 from checks import target as types_of_profile
+from checks.load.model import Criteria, Scenario
+from checks.load.scenarios.shipped import shipped
 from checks.model import ProfileError
 from checks.profile.contract import DEFAULT, built_in, operation_keys
 from checks.profile.discover import Discovery
+from checks.profile.scenarios import FIXED
 from checks.target import Contract, Profile
 from checks.text import one_line
 
@@ -37,6 +41,8 @@ def render(discovery: Discovery) -> str:
             lines += _contract(discovery, contract)
         elif section.name == "operations":
             lines += _operations(discovery, contract)
+        elif section.name == "scenarios":
+            lines += _scenarios()
         else:
             lines += _section(section.name, section.type, discovery.values, contract)
     return "\n".join(lines) + "\n"
@@ -147,6 +153,24 @@ def _operations(discovery: Discovery, contract: Contract) -> Iterator[str]:
         for key in operation_keys(name):
             if (value := getattr(operation, key)) not in (None, {}):
                 yield f"#{key} = {toml(value)}"
+
+
+def _scenarios() -> Iterator[str]:
+    yield from _comment(_about_section(_docstrings()["Profile", "scenarios"]))
+    plain, criteria = Scenario("", ""), Criteria()
+    for name, entry in shipped().items():
+        yield ""
+        yield f"#[scenarios.{name}]"
+        for key in (entry.name for entry in fields(Scenario) if entry.name not in (*FIXED, "title")):
+            value = getattr(entry.scenario, key)
+            if key != "criteria" and value != getattr(plain, key):
+                yield f"#{key} = {toml(value)}"
+        kept = {
+            key.name: getattr(entry.scenario.criteria, key.name)
+            for key in fields(Criteria)
+            if getattr(entry.scenario.criteria, key.name) != getattr(criteria, key.name)
+        }
+        yield f"#criteria = {toml(kept or {'p95_s': criteria.p95_s, 'error_percent': criteria.error_percent})}"
 
 
 def _about_section(docstring: str) -> str:

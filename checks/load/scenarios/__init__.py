@@ -1,0 +1,1 @@
+"""The load scenarios: each table of `scenarios.toml` is a check of the area LOAD."""
