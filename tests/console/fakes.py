@@ -126,12 +126,15 @@ class FakeReview:
     runs: list[tuple[str, ...]] = field(default_factory=list)
     stops: list[tuple[str, bool]] = field(default_factory=list)
     is_closed: bool = False
+    cleans_until_hurried: bool = False
+    """Whether a stop takes until an urgent one comes."""
     written_elsewhere: bool = False
     checks: tuple[Check, ...] = CHECKS
     _stopping: str = ""
     _running: asyncio.Task[None] | None = None
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
     _let_go: asyncio.Event = field(default_factory=asyncio.Event)
+    _hurried: asyncio.Event = field(default_factory=asyncio.Event)
     _loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -289,6 +292,10 @@ class FakeReview:
     async def stop(self, why: str, *, is_urgent: bool = False) -> None:
         """End the run."""
         self.stops.append((why, is_urgent))
+        if is_urgent:
+            self._hurried.set()
+        elif self.cleans_until_hurried:
+            await self._hurried.wait()
         if self._running is not None:
             self._stopping = why
             self._running.cancel()

@@ -122,7 +122,7 @@ def test_a_fault_in_a_command_ends_it_with_the_review_closed(begin: Begin) -> No
 
 
 def test_the_end_can_be_hurried_while_it_cleans_up(begin: Begin) -> None:
-    review = FakeReview(hold={"WALK-03"})
+    review = FakeReview(hold={"WALK-03"}, cleans_until_hurried=True)
     engine, heard = begin(review)
     engine.run()
     heard.until(messages.Announced, 8)
