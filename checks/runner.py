@@ -53,6 +53,8 @@ class RunSummary:
     """The last attempt of each check, in order."""
     interrupted: Clean
     """Why it ended early; empty where it did not."""
+    requests: int = 0
+    """HTTP requests and WebSocket handshakes that its checks sent; those of a load generator are not among them."""
 
 
 @dataclass(slots=True)
@@ -109,7 +111,8 @@ class Run:
                 await self._end(context, guard)
         if self._unrecorded:
             raise self._unrecorded
-        return RunSummary(self.id, tuple(self._results.values()), clean(self.stop_wish.why))
+        sent = context.http.meter.requests
+        return RunSummary(self.id, tuple(self._results.values()), clean(self.stop_wish.why), sent)
 
     def stop(self, why: str, *, is_urgent: bool = False) -> None:
         """End the run: the check that is running becomes INCONCLUSIVE, what was launched is stopped."""

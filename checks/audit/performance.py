@@ -6,7 +6,7 @@ from __future__ import annotations
 from checks.audit.common import audit, leave_is_missing, note, signed_in
 from checks.audit.concurrency import health_under_load
 from checks.audit.delivery import connection
-from checks.audit.sampling import NEEDED, Sampling, Talk, sampled, talked, try_limit
+from checks.audit.sampling import NEEDED, SURE, Sampling, Talk, sampled, talked, try_limit
 from checks.context import Context
 from checks.controller import Reply
 from checks.model import (
@@ -126,9 +126,9 @@ async def commands_are_fast(context: Context) -> Outcome:
 def _judged(context: Context, what: str, found: Sampling, limit_s: float) -> Outcome:
     """PASS where the upper bound of the 95th percentile is within the limit, FAIL where the lower one is above it.
 
-    Both bounds are 90 % sure. What is too slow only because this program itself was late fails nothing.
+    Both bounds are as sure as `SURE` says. What is too slow only because this program itself was late fails nothing.
     """
-    expected = f"p95 at most {duration(limit_s)}, 90 % sure ({NEEDED} samples or more)"
+    expected = f"p95 at most {duration(limit_s)}, {SURE * 100:.0f} % sure ({NEEDED} samples or more)"
     told = found.estimate()
     if told is None or (found.problem and told.upper is None):
         why = found.problem or "nothing was asked in time"
@@ -137,7 +137,7 @@ def _judged(context: Context, what: str, found: Sampling, limit_s: float) -> Out
         return inconclusive(found.reason or Reason.SKIPPED, what, expected=expected, evidence=found.evidence)
     is_sure = told.upper is not None
     upper = f"at most {duration(told.upper)}" if told.upper is not None else "no upper bound"
-    shown = f"p95 {duration(told.point)} (90 % sure: {upper}), n {told.n}, limit {duration(limit_s)}"
+    shown = f"p95 {duration(told.point)} ({SURE * 100:.0f} % sure: {upper}), n {told.n}, limit {duration(limit_s)}"
     times = " ".join(f"{seconds * 1e3:.1f}" for seconds in sorted(found.seconds)[-200:])
     lines = [shown, f"own delay at worst {duration(found.lag_s)}", f"times in ms, sorted: {times}"]
     if found.stand_ins:
@@ -149,7 +149,7 @@ def _judged(context: Context, what: str, found: Sampling, limit_s: float) -> Out
         return passed(f"{what}: {shown}", observed=shown, expected=expected, evidence=seen)
     is_slow = told.lower is not None and told.lower > limit_s and told.n >= MIN_SAMPLES
     if told.lower is not None and is_slow and told.lower - found.lag_s > limit_s:
-        slowest = f"p95 {duration(told.point)} (90 % sure: at least {duration(told.lower)})"
+        slowest = f"p95 {duration(told.point)} ({SURE * 100:.0f} % sure: at least {duration(told.lower)})"
         sentence = f"{what} is too slow: {slowest}, n {told.n}, limit {duration(limit_s)}"
         return failed(sentence, observed=shown, expected=expected, evidence=seen)
     if is_slow or found.lag_s > limit_s / 2:

@@ -21,7 +21,9 @@ from checks.text import Clean, clean
 from checks.walkthrough.chat import refusal
 from checks.walkthrough.walk import command
 
-NEEDED = samples_needed()
+SURE = 0.8
+"""Confidence of the bounds: a whole audit has at most 300 requests. What is tight is measured under load."""
+NEEDED = samples_needed(confidence=SURE)
 CLEARLY_SLOW = 6
 """So many samples that are all above the limit end the sampling: at a 95th percentile within it, 1 of 60 million."""
 WITHIN_S = 8.0
@@ -76,7 +78,7 @@ class Sampling:
 
     def estimate(self) -> Estimate | None:
         """The 95th percentile; None where there is no sample."""
-        return estimate(self.seconds) if self.seconds else None
+        return estimate(self.seconds, confidence=SURE) if self.seconds else None
 
 
 class _Turns:

@@ -111,6 +111,8 @@ def test_a_healthy_target_passes_every_check_or_the_check_does_not_apply(
     summary = audits[""]
     good = ids(summary, Verdict.PASS) | ids(summary, Verdict.NA)
     assert good == CHECKS, told([one for one in summary.results if one.id not in good])
+    assert sum(one.duration_s for one in summary.results) < WITHIN_S
+    assert 0 < summary.requests <= MOST_REQUESTS
 
 
 @pytest.mark.timeout(400)

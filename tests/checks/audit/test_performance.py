@@ -41,12 +41,12 @@ def answers(*seconds: float, lag_s: float = 0.0, problem: str = "") -> Sampling:
 @pytest.mark.parametrize(
     ("found", "verdict", "text"),
     [
-        (answers(*[0.01] * 45), Verdict.PASS, "p95 10 ms (90 % sure: at most 10 ms), n 45, limit 50 ms"),
-        (answers(*[0.01] * 44), Verdict.INCONCLUSIVE, "44 samples are too few"),
-        (answers(*[0.01] * 44, 0.06), Verdict.INCONCLUSIVE, "too close to the limit to be sure"),
-        (answers(*[0.01] * 76, 0.06), Verdict.PASS, "n 77"),
-        (answers(*[0.01] * 41, *[0.06] * 4), Verdict.INCONCLUSIVE, "too close to the limit to be sure"),
-        (answers(*[0.01] * 40, *[0.06] * 5), Verdict.FAIL, "90 % sure: at least 60 ms"),
+        (answers(*[0.01] * 32), Verdict.PASS, "p95 10 ms (80 % sure: at most 10 ms), n 32, limit 50 ms"),
+        (answers(*[0.01] * 31), Verdict.INCONCLUSIVE, "31 samples are too few"),
+        (answers(*[0.01] * 31, 0.06), Verdict.INCONCLUSIVE, "too close to the limit to be sure"),
+        (answers(*[0.01] * 58, 0.06), Verdict.PASS, "n 59"),
+        (answers(*[0.01] * 42, *[0.06] * 3), Verdict.INCONCLUSIVE, "too close to the limit to be sure"),
+        (answers(*[0.01] * 41, *[0.06] * 4), Verdict.FAIL, "80 % sure: at least 60 ms"),
         (answers(*[0.06] * 6), Verdict.FAIL, "n 6"),
         (answers(*[0.06] * 2), Verdict.INCONCLUSIVE, "2 samples are too few"),
         (answers(*[0.06] * 45, lag_s=0.03), Verdict.INCONCLUSIVE, "gonogo itself was late by 30 ms"),
@@ -68,7 +68,7 @@ async def test_only_what_the_run_has_not_timed_yet_is_asked(tmp_path: Path) -> N
         return OK
 
     async with answering(answer) as server, context_of(target_at(server.url), tmp_path) as context:
-        context.http.meter.latencies_s["health"] = [0.001] * 40
+        context.http.meter.latencies_s["health"] = [0.001] * (NEEDED - 5)
         found = await sampled(context, "health", 1.0)
         assert (len(found.seconds), len(server.asked)) == (NEEDED, 5)
 
