@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from checks.controller import Controller
-from checks.events import HopCrossed, Listener
+from checks.events import Event, HopCrossed, Listener
 from checks.guard import Guard
 from checks.launches import Launches, Recorder
+from checks.model import Kind
 from checks.probe.http import HttpProbe
 from checks.probe.process import ProcessProbe
 from checks.probe.redaction import Redactor, url_secrets
@@ -23,7 +24,13 @@ from checks.probe.websocket import WebSocketProbe
 from checks.target import Target
 
 T = TypeVar("T")
+Recall = Callable[[Kind, str], Mapping[str, Any] | None]
+"""The body of the last journal entry of a kind and subject; None where there is none."""
 FIRST_POLL_S, LONGEST_POLL_S = 0.1, 1.5
+
+
+def nothing_before(kind: Kind, subject: str) -> None:
+    """The recall of a run without a past."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,8 @@ class Context:
         sql: SqlProbe,
         processes: ProcessProbe,
         launches: Launches,
+        record: Recorder,
+        recall: Recall,
         announce: Listener,
         clock: Callable[[], datetime],
     ) -> None:
@@ -63,6 +72,8 @@ class Context:
         self.sql = sql
         self.processes = processes
         self.launches = launches
+        self.record = record
+        self.recall = recall
         self.now = clock
         self._announce = announce
         self._states: dict[type[Any], Any] = {}
@@ -95,6 +106,10 @@ class Context:
             controller.token = self.controller.token
             yield Visitor(http, controller, address)
 
+    def announce(self, event: Event) -> None:
+        """Tell the screen what the journal has already."""
+        self._announce(event)
+
     def hop(self, name: str) -> None:
         """Announce which part of the path is being crossed: `ui`, `controller`, `bot`, `database`."""
         self._announce(HopCrossed(name))
@@ -116,6 +131,7 @@ async def opened(
     record: Recorder,
     announce: Listener,
     clock: Callable[[], datetime],
+    recall: Recall = nothing_before,
 ) -> AsyncIterator[tuple[Context, Guard]]:
     """A context with live probes; `record` appends to the journal, `announce` tells the screen."""
     redactor = redactor_for(target)
@@ -140,6 +156,8 @@ async def opened(
                     sql=sql,
                     processes=processes,
                     launches=launches,
+                    record=record,
+                    recall=recall,
                     announce=announce,
                     clock=clock,
                 ),

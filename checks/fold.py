@@ -225,6 +225,16 @@ def leftovers(entries: Iterable[Entry]) -> tuple[Leftover, ...]:
     )
 
 
+def loads(entries: Iterable[Entry]) -> tuple[LoadRun, ...]:
+    """The newest load run of each scenario."""
+    found = latest(entries, Kind.LOAD_RUN).values()
+    if not found:
+        return ()
+    from checks.load.records import load_run  # a screen that shows none must not wait for it
+
+    return tuple(load_run(entry.body) for entry in found)
+
+
 def age(moment: datetime | str, now: datetime) -> str:
     """How long ago, in the largest two units: `3 d 4 h`, `12 min`, `8 s`."""
     if isinstance(moment, str):

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from checks.context import redactor_for
 from checks.events import Gate, Listener, Notice, RunFinished, RunStarted, nobody, open_gate
@@ -29,6 +30,7 @@ from checks.fold import (
     last_decision,
     latest,
     leftovers,
+    loads,
 )
 from checks.journal import Journal
 from checks.model import Area, Ceiling, Entry, Evidence, IntegrityError, Kind, ReviewError, Safety, utc_now
@@ -170,6 +172,10 @@ class Review:
                 self._folded = tuple(sorted(by_subject.values(), key=lambda entry: entry.seq))
             return self._folded
 
+    def _recall(self, kind: Kind, subject: str) -> Mapping[str, Any] | None:
+        entry = latest(self._latest(), kind).get(subject)
+        return entry.body if entry else None
+
     def snapshot(self) -> Snapshot:
         """What the journal amounts to at this moment."""
         entries, now = self._latest(), self._clock()
@@ -189,6 +195,7 @@ class Review:
             decision=last_decision(entries),
             interrupted=interruptions(entries),
             leftovers=leftovers(entries),
+            loads=loads(entries),
             read_only=self._journal.read_only,
             holder=self._journal.holder,
         )
@@ -247,6 +254,7 @@ class Review:
             gate=gate,
             clock=self._clock,
             guard_file=self.folder / f"guard-{run_id}.json",
+            recall=self._recall,
         )
         try:
             covered = areas or tuple(dict.fromkeys(check.area for check in chosen))

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from checks.context import Context, opened
+from checks.context import Context, Recall, nothing_before, opened
 from checks.events import CheckFinished, CheckStarted, Choice, Gate, Listener, Notice
 from checks.guard import Guard
 from checks.model import (
@@ -78,6 +78,7 @@ class Run:
     gate: Gate
     clock: Callable[[], datetime]
     guard_file: Path
+    recall: Recall = nothing_before
     stop_wish: Stop = field(default_factory=Stop)
     _results: dict[str, Result] = field(default_factory=dict)
     _running: asyncio.Task[None] | None = None
@@ -95,6 +96,7 @@ class Run:
             record=self._record,
             announce=self.announce,
             clock=self.clock,
+            recall=self.recall,
         ) as (context, guard):
             self._redactor = context.redactor
             self._running = asyncio.create_task(self._judge_all(context))
@@ -215,8 +217,8 @@ class Run:
         try:
             self.append(kind, subject, body)
         except ReviewError as problem:
-            if kind is Kind.LAUNCHING:
-                raise  # nothing is launched that the journal does not know of
+            if kind in (Kind.LAUNCHING, Kind.LOAD_SECOND):
+                raise  # nothing is launched or loaded that the journal does not know of
             self._unrecorded = problem
 
     async def _clean_up(self, context: Context, guard: Guard) -> None:
