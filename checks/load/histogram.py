@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
 from checks.load.model import Latencies
@@ -44,7 +45,7 @@ def middle(place: int) -> int:
 class Histogram:
     """Counts by bin; `exact` holds the samples themselves as long as there are few enough."""
 
-    __slots__ = ("bins", "count", "exact", "highest", "most_exact", "total")
+    __slots__ = ("_in_order", "bins", "count", "exact", "highest", "most_exact", "total")
 
     def __init__(self, bins: Mapping[int, int] | None = None, *, most_exact: int = MOST_EXACT) -> None:
         self.bins: dict[int, int] = {}
@@ -54,6 +55,8 @@ class Histogram:
         self.total = 0
         """Sum of all values."""
         self.highest = 0
+        self._in_order = 0
+        """Length of `exact` when it was sorted last."""
         if bins:
             self.merge_bins(bins)
 
@@ -75,8 +78,17 @@ class Histogram:
 
     def record_all(self, values: Iterable[int]) -> None:
         """Add many."""
-        for value in values:
-            self.record(value)
+        values = array("q", values)
+        if self.exact is None or len(values) > self.most_exact - self.count:
+            for value in values:
+                self.record(value)
+        elif values:
+            if min(values) < 0:
+                values = array("q", (max(0, value) for value in values))
+            self.exact.extend(values)
+            self.count += len(values)
+            self.total += sum(values)
+            self.highest = max(self.highest, max(values))
 
     def merge(self, other: Histogram) -> None:
         """Add what another one holds; nothing is lost."""
@@ -88,10 +100,10 @@ class Histogram:
             if self.count > self.most_exact:
                 self._fold()
             return
-        total, highest = other.total, other.highest
-        before = self.total
+        # Totals and the highest value are known better than from the middles of bins.
+        total, highest = self.total + other.total, max(self.highest, other.highest)
         self.merge_bins(other.counted())
-        self.total, self.highest = before + total, max(self.highest, highest)
+        self.total, self.highest = total, highest
 
     def merge_bins(self, bins: Mapping[int, int]) -> None:
         """Add counts by bin; from then on this one is binned too."""
@@ -120,8 +132,8 @@ class Histogram:
         if not 1 <= rank <= self.count:
             raise ValueError(f"there is no value of rank {rank} among {self.count}")
         if self.exact is not None:
-            return sorted(self.exact)[rank - 1]
-        return ranked(self.counted(), (rank,))[0] if rank < self.count else self.highest
+            return self.ordered()[rank - 1]
+        return self._binned((rank,))[0]
 
     def quantiles(self, *fractions: float) -> tuple[int, ...]:
         """Nearest-rank quantiles (0 < fraction <= 1), in microseconds; 0 for each where nothing was recorded."""
@@ -129,12 +141,15 @@ class Histogram:
             return tuple(0 for _ in fractions)
         ranks = [max(1, math.ceil(fraction * self.count - 1e-9)) for fraction in fractions]
         if self.exact is not None:
-            ordered = sorted(self.exact)
+            ordered = self.ordered()
             return tuple(ordered[rank - 1] for rank in ranks)
-        found = ranked(self.counted(), ranks)
-        return tuple(
-            self.highest if rank == self.count else value for rank, value in zip(ranks, found, strict=True)
-        )
+        return self._binned(ranks)
+
+    def above(self, value: int) -> int:
+        """How many are greater than `value` (microseconds); a bin counts whole, by its middle."""
+        if self.exact is not None:
+            return self.count - bisect_right(self.ordered(), value)
+        return sum(count for place, count in self.bins.items() if middle(place) > value)
 
     def latencies(self) -> Latencies:
         """The usual quantiles, in seconds."""
@@ -145,6 +160,23 @@ class Histogram:
             self.count,
             self.total / self.count / 1e6,
             *(value / 1e6 for value in (p50, p90, p95, p99, p999, self.highest)),
+        )
+
+    def ordered(self) -> array[int]:
+        """The samples in order, sorted once. Raises ValueError where they are no longer kept."""
+        if self.exact is None:
+            raise ValueError("the samples are in bins")
+        if self._in_order != len(self.exact):
+            self.exact = array("q", sorted(self.exact))
+            self._in_order = len(self.exact)
+        return self.exact
+
+    def _binned(self, ranks: Sequence[int]) -> tuple[int, ...]:
+        found = ranked(self.counted(), ranks)
+        # The middle of the last bin may lie above the highest value, which is known exactly.
+        return tuple(
+            self.highest if rank == self.count else min(value, self.highest)
+            for rank, value in zip(ranks, found, strict=True)
         )
 
     def _fold(self) -> None:

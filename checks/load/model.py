@@ -291,6 +291,8 @@ class CapacityStep:
     cpu_percent: float | None = None
     kind: str = "step"
     """`step`, `bisection` or `confirmation`."""
+    in_flight: float | None = None
+    """Messages under way at once, by Little's law: good replies a second times their mean latency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,3 +389,9 @@ class LoadRun:
     """Why it ended early; empty where it did not."""
     notes: tuple[Clean, ...] = ()
     """What the numbers do not show."""
+    seed: int | None = None
+    """Of pauses, texts and arrivals; None where it was not kept."""
+    clients: int = 0
+    """Connections that the messages were spread over; 0 where it was not kept."""
+    addresses: Clean = Clean("")  # noqa: RUF009
+    """Where they came from: `127.18.80.1 to 127.18.80.60`; empty where it was not kept."""
