@@ -1,7 +1,8 @@
 """The register of checks: one decorator, filled by importing the area packages.
 
-A new check is one decorated coroutine function in a module below `checks/walkthrough/` or `checks/audit/`; it is
-then discovered, listed, run, shown and reported without another edit.
+A new check is one decorated coroutine function in a module below `checks/walkthrough/` or `checks/audit/`, a new load
+run one table in `checks/load/scenarios/scenarios.toml`; it is then discovered, listed, run, shown and reported without
+another edit.
 """
 
 from __future__ import annotations
@@ -17,7 +18,11 @@ from checks.model import Area, Outcome, Safety, Severity, Subject
 if TYPE_CHECKING:
     from checks.context import Context
 
-PACKAGES: dict[Area, str] = {Area.WALKTHROUGH: "checks.walkthrough", Area.AUDIT: "checks.audit"}
+PACKAGES: dict[Area, str] = {
+    Area.WALKTHROUGH: "checks.walkthrough",
+    Area.AUDIT: "checks.audit",
+    Area.LOAD: "checks.load.scenarios",
+}
 """Where each area's checks live; an area without a package has no checks yet."""
 
 
@@ -46,6 +51,8 @@ class Check:
     """What to do about a failure: a setting or command to paste, in one or more lines."""
     within_s: float = 0.0
     """After so many seconds it is given up as INCONCLUSIVE; 0: it bounds itself."""
+    is_by_name: bool = False
+    """Whether it is run only where it is asked for by its id: it takes an hour, or more."""
 
     def document(self) -> dict[str, object]:
         """The check as `gonogo checks --json` prints it."""
@@ -82,6 +89,7 @@ def check(
     subject: Subject = Subject.NONE,
     fix: str = "",
     within_s: float = 0.0,
+    is_by_name: bool = False,
 ) -> Callable[[Callable[[Context], Awaitable[Outcome]]], Callable[[Context], Awaitable[Outcome]]]:
     """Register the decorated coroutine function. Raises ValueError when the id is taken."""
 
@@ -95,6 +103,7 @@ def check(
             subject=subject,
             fix=fix,
             within_s=within_s,
+            is_by_name=is_by_name,
         )
         return function
 

@@ -273,6 +273,8 @@ class Review:
         chosen = with_needs(ids, self._checks) if ids else self._checks
         if areas and not ids:
             chosen = tuple(check for check in chosen if check.area in areas)
+        if not ids:
+            chosen = tuple(check for check in chosen if not check.is_by_name)
         return tuple(check for check in chosen if not (quick and check.safety is Safety.DISRUPTIVE))
 
     def _start(self, run: Run, areas: tuple[Area, ...], *, quick: bool, stepwise: bool) -> None:

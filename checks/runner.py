@@ -284,10 +284,7 @@ async def _left_rows(context: Context, *, count: bool) -> list[dict[str, object]
     """The rows that stay behind, by marked bot id; `rows` is None where they were not counted."""
     found: list[dict[str, object]] = []
     for bot_id in context.launches.bots:
-        rows: int | None = None
-        if count:
-            seen = await context.sql.messages(bot_id)
-            rows = None if seen.error else len(seen.rows)
+        rows = await context.sql.count(bot_id) if count else None
         if rows != 0:
             found.append({"bot_id": bot_id, "rows": rows})
     return found

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from checks.load.capacity import longest_s
 from checks.load.model import Arrival, Channel, Part, Scenario
 from checks.load.wire import Exchange, Leg, Setup, User
 from checks.target import LoadSection, Target
@@ -90,8 +91,7 @@ def refused(scenario: Scenario, section: LoadSection) -> str:
 def seconds_of(scenario: Scenario) -> float:
     """How long the schedule takes; of a capacity search, the longest that it may take."""
     if scenario.is_capacity:
-        rises = 1 + math.ceil(math.log(scenario.most_rate_per_s / scenario.rate_per_s, 1.5))
-        return (2 * rises + 8) * scenario.step_s + 3 * scenario.confirm_s
+        return longest_s(scenario)
     return scenario.ramp_s + scenario.hold_s + scenario.ramp_down_s
 
 

@@ -166,13 +166,13 @@ def limits_of(pid: int) -> Limits | None:
         return None
 
 
-def group_memory_bytes(pid: int) -> float:
+def group_memory_bytes(pid: int, *, proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> float:
     """The memory limit of the control group of `pid` and of those around it, in bytes; `math.inf` for none."""
     bounds = [math.inf]
-    for line in _lines(Path(f"/proc/{pid}/cgroup")):
+    for line in _lines(proc / str(pid) / "cgroup"):
         _, controllers, path = line.split(":", 2)
         if controllers in ("", "memory"):
-            root = Path("/sys/fs/cgroup/memory" if controllers else "/sys/fs/cgroup")
+            root = groups / "memory" if controllers else groups
             file = "memory.limit_in_bytes" if controllers else "memory.max"
             place = root / path.strip().lstrip("/")
             for folder in (place, *place.parents):

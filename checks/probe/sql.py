@@ -20,6 +20,8 @@ from checks.probe.http import TransportError
 from checks.probe.redaction import Redactor
 from checks.text import Clean, clean, one_line
 
+MARK_CHARS = 240
+"""Where the mark of a message is looked for."""
 MAX_ROWS = 500
 MAX_CELL_CHARS = 4000
 TIMEOUT_S = 5
@@ -95,6 +97,45 @@ class SqlProbe:
             .limit(MAX_ROWS)
         )
         return await asyncio.to_thread(self._read, query)
+
+    async def count(self, bot_id: str) -> int | None:
+        """How many rows one bot has; None where they cannot be counted."""
+        return await asyncio.to_thread(self._count, bot_id)
+
+    def _count(self, bot_id: str) -> int | None:
+        query = (
+            sa.select(sa.func.count()).select_from(self._table).where(self._columns["bot_id"] == bot_id)
+        )
+        try:
+            with self._open().connect() as connection:
+                return int(connection.execute(query).scalar_one())
+        except (_NoSourceError, SQLAlchemyError, ImportError):
+            return None
+
+    async def marked(self, start: str, after: object, most: int, *, bot_ids: Sequence[str] = ()) -> Rows:
+        """Rows with `start` in the first `MARK_CHARS` of their text, in the order of their ids, behind id `after`.
+
+        Of these bots; without any, of all. Of the text that beginning alone, and no time; without evidence of the rows,
+        which may be thousands.
+        """
+        return await asyncio.to_thread(self._marked, start, after, most, bot_ids)
+
+    def _marked(self, start: str, after: object, most: int, bot_ids: Sequence[str]) -> Rows:
+        column = self._columns
+        text = sa.func.substr(column["text"], 1, MARK_CHARS)
+        asked = (*(column[name].label(name) for name in ("id", "bot_id", "role")), sa.null().label("time"))
+        query = (
+            sa.select(*asked, text.label("text"))
+            .select_from(self._table)
+            .where(text.contains(start, autoescape=True))
+            .order_by(column["id"])
+            .limit(most)
+        )
+        if bot_ids:
+            query = query.where(column["bot_id"].in_(bot_ids))
+        if after is not None:
+            query = query.where(column["id"] > after)
+        return self._read(query, is_shown=False)
 
     @property
     def backend(self) -> str:
@@ -184,7 +225,7 @@ class SqlProbe:
             self._engine.dispose()
             self._engine = None
 
-    def _read(self, query: sa.Select[Any]) -> Rows:
+    def _read(self, query: sa.Select[Any], *, is_shown: bool = True) -> Rows:
         at, began = self._clock(), time.monotonic()
         rows: tuple[Row, ...] = ()
         error: TransportError | None = None
@@ -203,7 +244,8 @@ class SqlProbe:
             cause = getattr(problem, "orig", None) or problem
             what = self._redactor.redact(str(cause))
             error = TransportError(Reason.NO_SOURCE, one_line(f"the database could not be read: {what}"))
-        return Rows(rows, error, self._evidence(text, rows, error, at, time.monotonic() - began))
+        shown = rows if is_shown else ()
+        return Rows(rows, error, self._evidence(text, shown, error, at, time.monotonic() - began))
 
     def _open(self) -> Engine:
         if self._engine is None:

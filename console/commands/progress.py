@@ -13,12 +13,24 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
-from checks.events import CheckFinished, CheckStarted, Event, Notice, RunFinished, RunStarted
+from checks.events import (
+    CheckFinished,
+    CheckStarted,
+    Event,
+    LoadSecond,
+    LoadStarted,
+    Notice,
+    RunFinished,
+    RunStarted,
+)
 from checks.fold import Snapshot
+from checks.load.model import Second
 from checks.model import Result, Verdict
 from checks.runner import RunSummary
 from checks.text import duration
 
+TELL_EVERY_S = 10
+"""How often a load run says how it goes where there is no bar."""
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.INCONCLUSIVE: "yellow", Verdict.NA: ""}
 
 
@@ -43,6 +55,15 @@ class Reporter:
             self.line(f"Note: {event.text}", "yellow" if event.is_warning else "")
         elif isinstance(event, RunFinished) and event.interrupted:
             self.line(f"Interrupted: {event.interrupted}", "yellow")
+        elif isinstance(event, LoadStarted):
+            self.line(f"Load: {event.scenario.title}, about {event.legs_s:.0f} s", "")
+        elif isinstance(event, LoadSecond):
+            self.second(event.second)
+
+    def second(self, second: Second) -> None:
+        """Tell one second of a load run, now and then."""
+        if second.at_s % TELL_EVERY_S == TELL_EVERY_S - 1:
+            self.line(f"  {second_line(second)}", "")
 
     def line(self, text: str, colour: str) -> None:
         """Write one line; a reader that went away, as `head` does, ends the telling and not the run."""
@@ -90,6 +111,11 @@ class TerminalReporter(Reporter):
         elif self._task is not None and isinstance(event, CheckFinished):
             self._bar.advance(self._task)
 
+    def second(self, second: Second) -> None:
+        """Beside the bar, where each replaces the one before."""
+        if self._task is not None:
+            self._bar.update(self._task, description=second_line(second))
+
     def line(self, text: str, colour: str) -> None:
         """Write one line above the bar; what the target said is never read as markup."""
         self._console.print(Text(text, style=colour), soft_wrap=True)
@@ -106,3 +132,11 @@ def result_line(result: Result) -> str:
     again = f" (attempt {result.attempt})" if result.attempt > 1 else ""
     head = f"{result.verdict:12} {result.id}  {result.title}{again}  {duration(result.duration_s)}"
     return head if result.verdict is Verdict.PASS else f"{head}: {result.summary}"
+
+
+def second_line(second: Second) -> str:
+    """One second of a load run on one line."""
+    p95 = "-" if second.p95_s is None else duration(second.p95_s)
+    step = f" {second.label}" if second.label else ""
+    wrong = second.failed + second.throttled
+    return f"{second.at_s + 1:>4} s {second.part}{step}: {second.ok} replies, p95 {p95}, {wrong} failed"

@@ -13,6 +13,8 @@ import msgspec
 from checks.load.model import Scenario
 from checks.model import Severity
 
+WORDS = ("id", "severity", "why", "fix", "reference", "statement")
+
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
@@ -24,6 +26,8 @@ class Shipped:
     why: str
     fix: str
     reference: str
+    statement: str
+    """What is true when it passes: the title of its check."""
 
 
 @cache
@@ -32,7 +36,7 @@ def shipped() -> Mapping[str, Shipped]:
     document = tomllib.loads(files("checks.load.scenarios").joinpath("scenarios.toml").read_text("utf-8"))
     found: dict[str, Shipped] = {}
     for name, table in document.items():
-        words = {key: str(table.pop(key)) for key in ("id", "severity", "why", "fix", "reference")}
+        words = {key: str(table.pop(key)) for key in WORDS}
         scenario = msgspec.convert({"name": name, **table}, Scenario)
         found[name] = Shipped(
             scenario,
@@ -41,5 +45,6 @@ def shipped() -> Mapping[str, Shipped]:
             words["why"],
             words["fix"],
             words["reference"],
+            words["statement"],
         )
     return found
