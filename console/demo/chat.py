@@ -14,6 +14,7 @@ from console.demo.log import event
 from console.demo.settings import MAX_COMMAND_BYTES
 from console.demo.slowness import SLOW_SEND_S
 from console.demo.storage import Store
+from console.demo.straining import Strain
 
 USER, ASSISTANT = "user", "assistant"
 REST, SOCKET = "rest", "websocket"
@@ -32,6 +33,7 @@ class Chat:
         self._bots = bots
         self._faults = faults
         self._locks = Locks()
+        self.strain = Strain(faults)
         self._told: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
         """Answered commands by channel."""
@@ -56,12 +58,14 @@ class Chat:
             raise ApiError(500, "The command failed")
         if "text-mangled" in self._faults:
             text = text.replace("\r\n", "\n")
+        is_strained_away = self.strain.message()
         began = time.monotonic()
         if "slow-send" in self._faults:
             await asyncio.sleep(SLOW_SEND_S)
         async with self._locks.of(bot_id):
             self._told[bot_id] += 1
-            is_lost = "later-messages-lost" in self._faults and self._told[bot_id] > KEPT_COMMANDS
+            is_late = "later-messages-lost" in self._faults and self._told[bot_id] > KEPT_COMMANDS
+            is_lost = is_strained_away or is_late
             if not is_lost:
                 await self._keep(bot_id, role, text[:-1] if "wrong-text-stored" in self._faults else text)
             reply = await self._bots.ask(bot, text)
@@ -84,4 +88,5 @@ class Chat:
         return messages[::-1] if "history-out-of-order" in self._faults else messages
 
     async def _keep(self, bot_id: str, role: str, text: str) -> None:
+        await self.strain.commit()
         await asyncio.to_thread(self._store.add_message, bot_id, role, text)

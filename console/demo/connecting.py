@@ -50,6 +50,8 @@ def pool_under(faults: frozenset[str]) -> Pool:
     pool = Pool()
     if "pool-small" in faults:
         pool = replace(pool, size=2, max_overflow=2)
+    if "pool-of-one" in faults:
+        pool = replace(pool, size=1, max_overflow=0)
     if "pool-exceeds-server" in faults:
         pool = replace(pool, size=120)
     if "pool-waits-long" in faults:

@@ -41,6 +41,8 @@ def limits(faults: frozenset[str]) -> dict[str, Limit]:
         del acting["launch"]
     if "limit-too-early" in faults:
         acting["stop"] = Limit(1, 0.25)
+    if "limiter-too-low" in faults:
+        acting["query"] = Limit(3, 30)
     if "socket-unlimited" in faults:
         del acting["query"]
     return acting

@@ -34,6 +34,16 @@ PEAK = 10
 DISK_FREE_PERCENT = 5.0
 """It keeps little, and the host is not its own."""
 Value = str | int | float | list[str]
+SCENARIOS: dict[str, Mapping[str, Value]] = {
+    "users-10": {"think_min_s": 0.2, "think_max_s": 0.6, "ramp_s": 2.0, "hold_s": 20.0, "ramp_down_s": 1.0},
+    "users-100": {"ramp_s": 5.0, "hold_s": 15.0, "ramp_down_s": 1.0},
+    "rate-1000": {"ramp_s": 2.0, "hold_s": 30.0},
+    "capacity": {"step_s": 4.0, "confirm_s": 8.0, "most_rate_per_s": 100.0},
+    "soak": {"hold_s": 300.0},
+}
+"""Load scenario -> its values: the same load as ever, held shorter, for nobody waits an hour for a demo."""
+P95_S = 0.4
+"""What the demo declares of its replies under load; it is far below."""
 
 
 def version() -> str:
@@ -109,6 +119,9 @@ def _profile(settings: Settings, url: str, port: int, store: Store) -> str:
         is_declared = not ("limit-undeclared" in settings.faults and operation == "login")
         declared = f"{limit.calls}/{limit.per_s:g}" if is_declared else ""
         sections[f"operations.{CONTRACT_NAMES.get(operation, operation)}"] = {"limit": declared}
+    for scenario, values in SCENARIOS.items():
+        sections[f"scenarios.{scenario}"] = values
+        sections[f"scenarios.{scenario}.criteria"] = {"p95_s": P95_S}
     head = "# Written by the demo target for itself, at each start."
     return "\n\n".join([head, *(_section(name, values) for name, values in sections.items())]) + "\n"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from console.demo.backup import back_up, copy_file
 from console.demo.connecting import Pool, Turns, engine_of, keep_to_owner, lose_a_page, set_up_role
 from console.demo.errors import now_text
+from console.demo.straining import COMMIT_S
 
 URL_VARIABLE = "DEMO_DATABASE_URL"
 URL_WANTED = "The database URL cannot be used; give sqlite:///FILE or postgresql://USER@HOST/NAME."
@@ -138,6 +140,8 @@ class Store:
         values = {"bot_id": bot_id, "role": role, "content": content, "timestamp": now_text()}
         with self._asked(), self._engine.begin() as connection:
             connection.execute(messages.insert().values(**values))
+            if "pool-of-one" in self._faults:
+                time.sleep(COMMIT_S)
 
     def history(self, bot_ids: Sequence[str], limit: int) -> list[dict[str, str]]:
         """The newest `limit` messages of those bots, oldest first."""

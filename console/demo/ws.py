@@ -82,7 +82,8 @@ async def _serve(controller: Controller, websocket: WebSocket, claims: Claims, c
         except Exception as problem:  # noqa: BLE001 - one failed query must not end the conversation
             event("query failed", logging.ERROR, problem)
             answer = _error(told(problem, "Internal error", controller.faults))
-        await websocket.send_json(answer)
+        for frame in controller.chat.strain.frames(answer):
+            await websocket.send_json(frame)
 
 
 async def _answer(controller: Controller, text: str | None, client: str) -> dict[str, object]:

@@ -12,6 +12,7 @@ from console.demo.faults import (
     host,
     inputs,
     limits,
+    load,
     log,
     performance,
     settings,
@@ -36,6 +37,7 @@ FAULTS: tuple[Fault, ...] = (
     *host.FAULTS,
     *performance.FAULTS,
     *limits.FAULTS,
+    *load.FAULTS,
 )
 
 
