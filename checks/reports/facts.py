@@ -10,6 +10,7 @@ from typing import Protocol
 
 from checks.fold import CheckState, Decision, Snapshot
 from checks.model import Area, Ceiling, Entry, Evidence, Kind, Result, State, Verdict
+from checks.reports.load_facts import Loads, loads
 from checks.signoff.policy import ORDER
 from checks.text import NOTHING, Clean, clean
 
@@ -147,6 +148,7 @@ class Facts:
     """The one in force last."""
     evidence: dict[str, Evidence]
     """By id, as far as the journal has it."""
+    loads: Loads
 
     @property
     def looked_at(self) -> tuple[RunFacts, ...]:
@@ -201,6 +203,7 @@ def gather(journal: Source, snapshot: Snapshot, *, policy: str, now: datetime) -
         instruments=_instruments(by_kind[Kind.SESSION_OPENED]),
         decisions=tuple(_decision(entry, judged) for entry in by_kind[Kind.DECISION]),
         evidence=journal.evidence(list(dict.fromkeys(ids))),
+        loads=loads(by_kind[Kind.LOAD_RUN], by_kind[Kind.LOAD_SECOND]),
     )
 
 

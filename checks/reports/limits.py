@@ -129,14 +129,15 @@ def _elsewhere(facts: Facts) -> Iterator[str]:
             f"The target is now called “{snapshot.target}” at {snapshot.url}. What counts here was measured at "
             f"“{facts.title}” at {facts.url}."
         )
-    if not _is_on_this_host(facts.url):
+    if not is_on_this_host(facts.url):
         yield (
             "The target does not run on the host from which it was looked at: its processes, its files and "
             "its load could not be seen."
         )
 
 
-def _is_on_this_host(url: str) -> bool:
+def is_on_this_host(url: str) -> bool:
+    """Whether an address is one of the loopback."""
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:

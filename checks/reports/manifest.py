@@ -15,6 +15,9 @@ SCHEMA = "gonogo-report-manifest/1"
 NAME = "manifest.json"
 OLDER = re.compile(r"manifest\.([0-9A-Za-z-]{1,40})\.json")
 """The name of an older manifest, with the stamp that its files carry in theirs."""
+LOG_ENDING = ".hlog"
+ENDINGS = (".md", LOG_ENDING)
+"""What the name of a report file ends with: the reports themselves, and logs of response times beside them."""
 MAX_BYTES = 1 << 20
 MAX_FILES = 100
 MAX_OTHERS = 500
@@ -50,7 +53,7 @@ class Manifest:
     evidence: int
     """How many pieces of evidence the reports name."""
     others: tuple[str, ...] = ()
-    """Markdown files that lay there already and are none of gonogo's."""
+    """Files of such names that lay there already and are none of gonogo's."""
 
     def encode(self) -> bytes:
         """The file's content: JSON with sorted keys, indented."""
@@ -134,9 +137,9 @@ def _sha256(value: object) -> str:
 
 
 def is_report(name: str) -> bool:
-    """Whether `name` can be a report's file: no folder, no dot in front, nothing unprintable, `.md`."""
+    """Whether `name` can be a report's file: no folder, no dot in front, nothing unprintable, one of `ENDINGS`."""
     return (
-        name.endswith(".md")
+        name.endswith(ENDINGS)
         and 0 < len(name.encode("utf-8", "replace")) <= 255
         and name.isprintable()
         and not name.startswith(".")

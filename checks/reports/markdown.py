@@ -25,6 +25,7 @@ class Md(str):
 
 _UNBREAKABLE = "\0"
 """Stands for a space that must not become a line break until the paragraph is wrapped; cleaned text never holds it."""
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|ms|s|min|MiB)(?!\w))")
 _LINKABLE = re.compile(
     r"(?:(?:(?:[A-Za-z][A-Za-z0-9+.-]*:)?//|www\.|mailto:|xmpp:)[^\s`|<>]*(?<![.,;:!?)\]}'\"])"
     r"|[\w.+-]*@(?:[\w.-]*\w)?"
@@ -107,7 +108,7 @@ def _longest_run(text: str) -> int:
 
 def paragraph(block: str, first: str = "", rest: str = "") -> Md:
     """A block of a template wrapped to `WIDTH` columns; nothing where the block is empty."""
-    text = re.sub("[ \n]+", " ", block).strip(" ")
+    text = _BEFORE_UNIT.sub(_UNBREAKABLE, re.sub("[ \n]+", " ", block).strip(" "))
     if not text:
         return Md("")
     lines = textwrap.wrap(text, WIDTH - len(first), break_long_words=False, break_on_hyphens=False)

@@ -12,7 +12,16 @@ from checks.journal import Journal
 from checks.journal_verify import verify_file
 from checks.model import Entry, GonogoError, Kind, ReviewError
 from checks.reports.files import NotAFileError, digest_of, manifests, read_at_most
-from checks.reports.manifest import MAX_BYTES, NAME, FileRecord, Manifest, decode, is_report, older_name
+from checks.reports.manifest import (
+    ENDINGS,
+    MAX_BYTES,
+    NAME,
+    FileRecord,
+    Manifest,
+    decode,
+    is_report,
+    older_name,
+)
 from checks.reports.markdown import lines_of
 from checks.state import JOURNAL_NAME, actor, slug, state_dir
 from checks.text import Clean, clean, one_line
@@ -173,7 +182,7 @@ def _check_added(folder: Path, found: list[_Found], findings: _Findings) -> None
         for file in one.manifest.files:
             named.add(older_name(file.name, one.mark) if one.mark else file.name)
     others = {name for one in found for name in one.manifest.others}
-    present = sorted(path.name for path in folder.iterdir() if path.name.lower().endswith(".md"))
+    present = sorted(path.name for path in folder.iterdir() if path.name.lower().endswith(ENDINGS))
     for name in present:
         if name not in named and name not in others:
             findings.wrong(

@@ -17,7 +17,9 @@ from checks.model import Entry, Evidence, Kind, ReviewError
 from checks.reports.configuration import configuration
 from checks.reports.facts import Facts, Source, gather
 from checks.reports.files import Replacement, alone_in, manifest_at, manifests
+from checks.reports.load import load_test, logs
 from checks.reports.manifest import (
+    ENDINGS,
     MAX_OTHERS,
     NAME,
     FileRecord,
@@ -26,13 +28,14 @@ from checks.reports.manifest import (
     is_report,
     older_name,
 )
-from checks.reports.render import Report, end_to_end, sign_off
+from checks.reports.render import end_to_end, sign_off
 from checks.target import Target
 from checks.text import Clean, one_line
 
 SUBFOLDER = "reports"
 END_TO_END = "E2E-INTEGRATION-TEST"
 CONFIGURATION = "PROD-CONFIG-VALIDATION"
+LOAD_TEST = "LOAD-TEST-RESULTS"
 SIGN_OFF = "FINAL-DEPLOYMENT-SIGN-OFF"
 
 
@@ -50,6 +53,7 @@ class Written:
     """What was written, and what the lead should know of it."""
 
     paths: tuple[Path, ...]
+    """The reports, the logs of response times behind that of load, and the sign-off last."""
     manifest: Path
     notes: tuple[Clean, ...]
 
@@ -63,7 +67,7 @@ def write_reports(
     it was before.
     """
     section = target.profile.report
-    names = [f"{section.prefix}-{name}.md" for name in (END_TO_END, CONFIGURATION, SIGN_OFF)]
+    names = [f"{section.prefix}-{name}.md" for name in (END_TO_END, CONFIGURATION, LOAD_TEST, SIGN_OFF)]
     if not all(is_report(name) for name in names):
         raise ReviewError(
             f"[report] prefix {one_line(section.prefix, 60)!r} cannot begin a file name; use letters, digits "
@@ -71,26 +75,28 @@ def write_reports(
         )
     folder = out / section.folder / SUBFOLDER
     facts = gather(journal, snapshot, policy=policy_digest, now=now)
-    reports = dict(zip(names, (end_to_end(facts), configuration(facts), sign_off(facts)), strict=True))
+    made = (end_to_end(facts), configuration(facts), load_test(facts), sign_off(facts))
+    *first, last = zip(names, (report.text.encode() for report in made), strict=True)
+    contents = dict((*first, *logs(facts).items(), last))
+    evidence = len(frozenset[str]().union(*(report.evidence for report in made)))
     with _one_sentence(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with alone_in(folder):
             replacement = Replacement(folder)
             try:
-                digest, body = _replace(replacement, reports, facts)
+                digest, body = _replace(replacement, contents, evidence, facts)
                 journal.append(Kind.REPORT_WRITTEN, digest, body)
             except BaseException:
                 replacement.undo()
                 raise
-    return Written(tuple(folder / name for name in names), folder / NAME, tuple(replacement.notes))
+    return Written(tuple(folder / name for name in contents), folder / NAME, tuple(replacement.notes))
 
 
 def _replace(
-    replacement: Replacement, reports: Mapping[str, Report], facts: Facts
+    replacement: Replacement, contents: Mapping[str, bytes], evidence: int, facts: Facts
 ) -> tuple[str, dict[str, object]]:
     """Put the files in place; the manifest's digest, and what the journal is to record of it."""
     folder, snapshot = replacement.folder, facts.snapshot
-    contents = {name: report.text.encode() for name, report in reports.items()}
     for name, content in contents.items():
         replacement.prepare(name, content)
     replacement.keep_older(list(contents))
@@ -108,7 +114,7 @@ def _replace(
             FileRecord(name, hashlib.sha256(content).hexdigest(), len(content))
             for name, content in contents.items()
         ),
-        evidence=len(frozenset[str]().union(*(report.evidence for report in reports.values()))),
+        evidence=evidence,
         others=_strangers(folder),
     )
     encoded = manifest.encode()
@@ -126,12 +132,14 @@ def _replace(
 
 
 def _strangers(folder: Path) -> tuple[str, ...]:
-    """The Markdown files in `folder` that no manifest there names: somebody else's, not to be blamed later."""
+    """The files in `folder` that could be reports and that no manifest there names: not to be blamed later."""
     known: set[str] = set()
     for path, mark in manifests(folder):
         if manifest := manifest_at(path):
             known |= {older_name(file.name, mark) if mark else file.name for file in manifest.files}
-    found = sorted(path.name for path in folder.glob("*.md") if path.name not in known)
+    found = sorted(
+        path.name for path in folder.iterdir() if path.name.endswith(ENDINGS) and path.name not in known
+    )
     return tuple(name for name in found if is_report(name))[:MAX_OTHERS]
 
 

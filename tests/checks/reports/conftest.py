@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.checks.reports.loads import load_checks
 from tests.checks.reports.scene import Scene
 
 
@@ -24,3 +25,11 @@ def scene(state: Path) -> Iterator[Scene]:
     made = Scene.begin(state)
     yield made
     made.journal.close()
+
+
+@pytest.fixture
+def loaded(scene: Scene) -> Scene:
+    """A review with the checks of load, in the middle of a run."""
+    scene.checks = load_checks()
+    scene.start()
+    return scene

@@ -19,7 +19,7 @@ from checks.journal import Journal
 from checks.model import Ceiling, Kind, ReviewError, Verdict
 from checks.reports.verify import verify
 from tests.checks.reports.scene import REVIEW, Scene, seen
-from tests.checks.reports.test_writer import CONFIGURATION, END_TO_END, SIGN_OFF, sha256
+from tests.checks.reports.test_writer import CONFIGURATION, END_TO_END, LOAD_TEST, SIGN_OFF, sha256
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_what_was_not_altered_is_not_blamed(folder: Path, scene: Scene) -> None:
     verified = verify(folder)
     assert verified.problems == ()
     told = "\n".join(verified.checked)
-    for path in (folder / END_TO_END, folder / CONFIGURATION, folder / SIGN_OFF):
+    for path in (folder / END_TO_END, folder / CONFIGURATION, folder / LOAD_TEST, folder / SIGN_OFF):
         assert f"{path.name}: {path.stat().st_size} bytes, SHA-256 {sha256(path)}" in told
     assert str(scene.folder / "journal.db") in told
     assert "manifest.json: all 4 pieces of evidence are in the journal" in told
@@ -83,7 +83,7 @@ def test_nothing_to_verify_is_one_sentence(tmp_path: Path) -> None:
 
 def test_any_single_byte_of_a_report_is_noticed(folder: Path) -> None:
     numbers = random.Random(8)
-    for name in (END_TO_END, CONFIGURATION, SIGN_OFF):
+    for name in (END_TO_END, CONFIGURATION, LOAD_TEST, SIGN_OFF):
         path = folder / name
         content = path.read_bytes()
         for place in [0, len(content) - 1, *(numbers.randrange(len(content)) for _ in range(25))]:
@@ -127,7 +127,7 @@ def test_a_report_edited_together_with_its_manifest_is_noticed(folder: Path, sce
     path.write_text(path.read_text("utf-8").replace("NO-GO", "GO"), "utf-8")
     files = [
         {"name": name, "sha256": sha256(folder / name), "bytes": (folder / name).stat().st_size}
-        for name in (END_TO_END, CONFIGURATION, SIGN_OFF)
+        for name in (END_TO_END, CONFIGURATION, LOAD_TEST, SIGN_OFF)
     ]
     edit_manifest(folder, files=files)
     first, second = verify(folder).problems
@@ -192,7 +192,7 @@ def test_a_missing_journal_is_told_and_the_files_are_checked_all_the_same(folder
     verified = verify(folder)
     (problem,) = verified.problems
     assert "only the digests of the files could be checked" in problem
-    assert len(verified.checked) == 3
+    assert len(verified.checked) == 4
 
 
 def test_a_journal_that_was_moved_with_its_state_folder_is_found(
@@ -333,7 +333,12 @@ def test_the_manifest_that_was_deleted_is_missed(scene: Scene, tmp_path: Path) -
     (folder / "manifest.json").unlink()
     problems = verify(folder).problems
     assert problems[0].startswith("the newest set that was written here is missing or altered")
-    assert [problem.split()[0] for problem in problems[1:]] == [END_TO_END, SIGN_OFF, CONFIGURATION]
+    assert [problem.split()[0] for problem in problems[1:]] == [
+        END_TO_END,
+        SIGN_OFF,
+        LOAD_TEST,
+        CONFIGURATION,
+    ]
 
 
 def test_each_older_set_is_checked(scene: Scene, tmp_path: Path) -> None:
@@ -381,5 +386,5 @@ def test_it_works_while_a_console_has_the_journal_open(scene: Scene, tmp_path: P
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=30, check=True
     )
-    assert done.stdout == "7 ()\n"
+    assert done.stdout == "8 ()\n"
     assert scene.journal.append(Kind.SESSION_CLOSED, "s", {}).seq

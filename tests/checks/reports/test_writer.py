@@ -20,6 +20,7 @@ from tests.checks.reports.scene import NOON, REVIEW, Scene, target_of
 
 END_TO_END = "BOT-001-E2E-INTEGRATION-TEST.md"
 CONFIGURATION = "BOT-001-PROD-CONFIG-VALIDATION.md"
+LOAD_TEST = "BOT-001-LOAD-TEST-RESULTS.md"
 SIGN_OFF = "BOT-001-FINAL-DEPLOYMENT-SIGN-OFF.md"
 
 
@@ -38,13 +39,13 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_two_reports_and_a_manifest_are_written(scene: Scene, tmp_path: Path) -> None:
+def test_four_reports_and_a_manifest_are_written(scene: Scene, tmp_path: Path) -> None:
     scene.all_pass()
     head = scene.journal.head()
     written = scene.write(tmp_path)
     folder = tmp_path / ".deia" / "reports"
-    assert names(folder) == [END_TO_END, SIGN_OFF, CONFIGURATION, "manifest.json"]
-    assert written.paths == (folder / END_TO_END, folder / CONFIGURATION, folder / SIGN_OFF)
+    assert names(folder) == [END_TO_END, SIGN_OFF, LOAD_TEST, CONFIGURATION, "manifest.json"]
+    assert written.paths == tuple(folder / name for name in (END_TO_END, CONFIGURATION, LOAD_TEST, SIGN_OFF))
     assert written.manifest == folder / "manifest.json"
     assert written.notes == ()
     document = json.loads(written.manifest.read_text("utf-8"))
@@ -132,7 +133,7 @@ def test_another_prefix_keeps_the_older_set_whole(scene: Scene, tmp_path: Path) 
     scene.target = target_of()
     scene.write(tmp_path)
     assert verify(tmp_path).problems == ()
-    assert len(names(tmp_path / ".deia" / "reports")) == 12
+    assert len(names(tmp_path / ".deia" / "reports")) == 15
 
 
 def test_an_older_report_that_was_edited_is_told(scene: Scene, tmp_path: Path) -> None:
@@ -239,11 +240,11 @@ def test_without_the_journals_word_nothing_is_claimed(
     assert contents(first.manifest.parent) == before
 
 
-@pytest.mark.parametrize("renames", range(6))
+@pytest.mark.parametrize("renames", range(10))
 def test_a_crash_in_between_claims_nothing_wrong(
     scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int
 ) -> None:
-    """kill -9 after any of the six renames: what is named is there, and the next writing puts all right."""
+    """kill -9 after any of the ten renames: what is named is there, and the next writing puts all right."""
     first = scene.write(tmp_path)
     older = contents(first.manifest.parent)
     scene.all_pass()
@@ -297,7 +298,7 @@ def test_what_a_killed_writer_left_is_cleared(scene: Scene, tmp_path: Path) -> N
     (folder / ".0123456789abcdef.part").write_text("half a rep")
     (folder / ".mine.part").write_text("mine")
     scene.write(tmp_path)
-    assert names(folder) == [".mine.part", END_TO_END, SIGN_OFF, CONFIGURATION, "manifest.json"]
+    assert names(folder) == [".mine.part", END_TO_END, SIGN_OFF, LOAD_TEST, CONFIGURATION, "manifest.json"]
 
 
 def test_two_writers_do_not_mix(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
