@@ -27,6 +27,7 @@ from screens.audit import Audit
 from screens.banner import banner_text
 from screens.dialogs.asked import Asked
 from screens.dialogs.keys import Keys
+from screens.load import Load
 from screens.picture import Picture, followed, with_evidence
 from screens.requests import (
     DecisionWanted,
@@ -40,7 +41,7 @@ from screens.signoff import Signoff
 from screens.tab import TabScreen
 from screens.walkthrough import Walkthrough
 
-TABS: tuple[type[TabScreen], ...] = (Walkthrough, Audit, Signoff)
+TABS: tuple[type[TabScreen], ...] = (Walkthrough, Audit, Load, Signoff)
 """The tabs in the order of their digits; a new one is added here alone."""
 
 REPAINT_EVERY_S = 0.2
@@ -106,6 +107,7 @@ class GonogoApp(QuietApp):
 
     def on_mount(self) -> None:
         """Show the empty tab; start the engine, whose imports are heavy, once it is painted."""
+        self.picture = replace(self.picture, is_ascii=bool(self._stand_ins))
         self._show_picture()
         self.call_after_refresh(self.set_timer, 0.01, lambda: self._engine.start(self.post_message))
 

@@ -21,7 +21,8 @@ def meant(wanted: RunWanted, known: Iterable[Check]) -> tuple[Check, ...]:
     known = tuple(known)
     if wanted.checks:
         return with_needs(wanted.checks, known)
-    return tuple(check for check in known if wanted.area is None or check.area is wanted.area)
+    found = (check for check in known if wanted.area is None or check.area is wanted.area)
+    return tuple(check for check in found if not check.is_by_name)
 
 
 def what_to_ask(checks: Iterable[Check], given: Iterable[Safety]) -> Safety | None:
@@ -83,18 +84,29 @@ SENDS = (
 )
 
 
-def disruptive_text(checks: Iterable[Check], url: str) -> tuple[str, str, str]:
-    """Title, text, and the name that has to be typed for disruptive checks."""
+def disruptive_text(checks: Iterable[Check], url: str) -> tuple[str, str, str, bool]:
+    """Title, text, the name that has to be typed for disruptive checks, and whether anything is left without them."""
     checks = tuple(checks)
     found = [
         check for check in checks if check.safety is Safety.DISRUPTIVE and check.area is not Area.WALKTHROUGH
     ]
-    lines = "\n".join(f"{check.id} {check.title}: {check.sends}" for check in found)
+    lines = [f"{check.id} {check.title}: {check.sends}" for check in found]
+    if any(check.area is Area.LOAD for check in found):
+        lines += ["", LOADS]
     beside = [check.id for check in checks if check.safety is Safety.DISRUPTIVE and check not in found]
     told = f" Enter alone leaves out {', '.join(beside)} too." if beside else ""
-    active = counted(sum(check.safety is Safety.ACTIVE for check in checks), "active check")
+    if active := sum(check.safety is Safety.ACTIVE for check in checks):
+        lines += ["", f"And {counted(active, 'active check')}: {SENDS[0].lower()}{SENDS[1:]}{told}"]
     return (
         f"{counted(len(found), 'check')} would disturb {url}",
-        f"{lines}\n\nAnd {active}: {SENDS[0].lower()}{SENDS[1:]}{told}",
+        "\n".join(lines),
         urlsplit(url).hostname or url,
+        len(found) < len(checks),
     )
+
+
+LOADS = (
+    "Load is real traffic: whoever uses the target meanwhile is served more slowly, and its messages stay in the "
+    "database, marked. Values of the profile's [scenarios] go before those above. x stops it at once; it stops by "
+    "itself when the target's health fails, when the host's memory runs short, or when gonogo ends."
+)

@@ -59,11 +59,8 @@ class CheckedTab(TabScreen):
     @classmethod
     def count(cls, picture: Picture) -> tuple[str, str]:
         """Passed of all that apply; `✘` and the failures where there are any."""
-        if picture.snapshot is None:
-            return "", ""
-        tally = picture.snapshot.tally(cls.TAB.area)
-        failed, passed = tally.get(State.FAIL, 0), tally.get(State.PASS, 0)
-        total = sum(tally.values()) - tally.get(State.NA, 0)
+        found = [entry.state for entry in cls.counting(picture) if entry.state is not State.NA]
+        failed, passed, total = found.count(State.FAIL), found.count(State.PASS), len(found)
         if not total:
             return "", ""
         if failed:
@@ -71,6 +68,15 @@ class CheckedTab(TabScreen):
         if passed == total:
             return f"✔ {passed}/{total}", "PASS"
         return f"· {passed}/{total}", "NOT RUN"
+
+    @classmethod
+    def counting(cls, picture: Picture) -> Sequence[CheckState]:
+        """The checks that are counted."""
+        return picture.snapshot.of(cls.TAB.area) if picture.snapshot else ()
+
+    def told(self, entry: CheckState) -> Sequence[Content | str]:
+        """What the pane says of a check beside its judgement."""
+        return ()
 
     def compose_above(self) -> ComposeResult:
         """What stands above the list."""
@@ -201,7 +207,7 @@ class CheckedTab(TabScreen):
             key = self.query_one(ResultList).chosen
             pane.show(key, self.about_row(key))
             return
-        pane.show(entry.id, details(entry, self.picture.check(entry.id), self.picture))
+        pane.show(entry.id, details(entry, self.picture.check(entry.id), self.picture, self.told(entry)))
         wanted = entry.result.evidence if entry.result else ()
         if wanted != self._asked and any(name not in self.picture.evidence for name in wanted):
             self.post_message(EvidenceWanted(wanted))

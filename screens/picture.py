@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from checks.events import CheckFinished, CheckStarted, Event, HopCrossed, Notice, RunFinished, RunStarted
+from checks.events import (
+    CheckFinished,
+    CheckStarted,
+    Event,
+    HopCrossed,
+    LoadFinished,
+    LoadSecond,
+    LoadStarted,
+    Notice,
+    RunFinished,
+    RunStarted,
+)
 from checks.fold import Decision, Snapshot
 from checks.model import Evidence, Result
 from checks.registry import Check
+from screens.load_view import NO_LOAD, LoadView, load_followed
 
 EVIDENCE_KEPT = 64
 """Pieces of evidence held in memory; the journal has them all."""
@@ -57,6 +69,12 @@ class Picture:
     """What the lead was told since the last run began."""
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     """The evidence that came in or was asked for last, by id."""
+    load: LoadView = NO_LOAD
+    """The load run that is under way, else the last one of this session."""
+    loads: Mapping[str, LoadView] = field(default_factory=dict)
+    """The last load run of this session by check."""
+    is_ascii: bool = False
+    """Whether the terminal shows nothing but ASCII."""
     draft: str = ""
     """A justification that is written and not recorded."""
     recorded: Decision | None = None
@@ -90,15 +108,25 @@ def with_evidence(picture: Picture, evidence: Mapping[str, Evidence]) -> Picture
     return replace(picture, evidence=kept | dict(evidence))
 
 
+def with_load(picture: Picture, load: LoadView) -> Picture:
+    """The picture with this load run as the newest, where it is one."""
+    if load is picture.load or not load.id:
+        return picture
+    return replace(picture, load=load, loads={**picture.loads, load.check: load})
+
+
 def followed(picture: Picture, event: Event, now: float) -> Picture:
     """The picture after `event`; `now` is the monotonic clock."""
     if isinstance(event, RunStarted):
         return replace(picture, progress=Progress(event.run, event.checks), notices=())
     if isinstance(event, RunFinished):
-        return replace(picture, progress=None)
+        return with_load(replace(picture, progress=None), replace(picture.load, is_running=False))
     if isinstance(event, Notice):
         return replace(picture, notices=(*picture.notices, event))
     progress = picture.progress
+    if isinstance(event, LoadStarted | LoadSecond | LoadFinished):
+        check = progress.running if progress else picture.load.check
+        return with_load(picture, load_followed(picture.load, event, now, check))
     if progress is None:
         return picture
     if isinstance(event, CheckStarted):
@@ -109,4 +137,6 @@ def followed(picture: Picture, event: Event, now: float) -> Picture:
         done = progress.done | {event.result.id}
         progress = replace(progress, running="", hop="", last=event.result.id, done=done)
         picture = with_evidence(picture, {seen.id: seen for seen in event.evidence})
+        if event.result.id == picture.load.check:
+            picture = with_load(picture, replace(picture.load, is_running=False))
     return replace(picture, progress=progress)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from textual.content import Content
 
@@ -42,8 +42,10 @@ def row(entry: CheckState, progress: Progress | None, now: float) -> Row:
     return Row(entry.id, entry.state.value, number, entry.title, duration(result.duration_s))
 
 
-def details(entry: CheckState, check: Check | None, picture: Picture) -> Content:
-    """Everything known of one step, the judgement first."""
+def details(
+    entry: CheckState, check: Check | None, picture: Picture, told: Sequence[Content | str] = ()
+) -> Content:
+    """Everything known of one step, the judgement first; `told` is what the tab has to say beside it."""
     parts: list[Content | str] = [Content.styled(f"{entry.id} {entry.title}", "bold")]
     progress, result = picture.progress, entry.result
     is_running = progress is not None and progress.running == entry.id
@@ -52,6 +54,7 @@ def details(entry: CheckState, check: Check | None, picture: Picture) -> Content
         parts += _judgement(result)
         if entry.doubt:
             parts.append(_labelled("NOT TRUSTED HERE", entry.doubt))
+        parts += told
         if check is not None and check.fix and entry.state is State.FAIL:
             again = Content.styled("   (y copies this)", "$foreground-muted")
             parts += ["", Content.assemble(heading("HOW TO PUT IT RIGHT"), again), check.fix]

@@ -49,7 +49,18 @@ LOOKS = {
 }
 """Outcome, state or decision, in the engine's words -> its look."""
 
-STAND_INS = {"✔": "+", "✘": "x", "●": "*", "·": "-", "→": ">", "▸": ">", "…": "~", "—": "-", "–": "-"}
+STAND_INS = {
+    "✔": "+",
+    "✘": "x",
+    "●": "*",
+    "·": "-",
+    "→": ">",
+    "▸": ">",
+    "▲": "^",
+    "…": "~",
+    "—": "-",
+    "–": "-",
+}
 """Glyph -> what a terminal without it shows; each is one cell wide."""
 
 

@@ -17,7 +17,7 @@ from textual.strip import Strip
 
 from widgets.outcome import TONES, look
 
-WORD_CELLS, LABEL_CELLS, NOTE_CELLS = 13, 4, 11
+WORD_CELLS, LABEL_CELLS = 13, 4
 LEAST_DETAIL_CELLS = 16
 """A detail in less room says nothing."""
 COLUMNS_FROM_CELLS, TITLE_SHARE = 80, 0.6
@@ -171,7 +171,7 @@ class ResultList(ScrollView, can_focus=True):
             text = fitted(row.title, max(0, width - 3 - cell_len(row.note)))
             return Strip([marker, Segment(f"{text}{row.note} ", tone)]).adjust_cell_length(width, base)
         word = set_cell_size(row.outcome.lower(), WORD_CELLS)
-        note = f"{row.note} ".rjust(min(NOTE_CELLS, len(row.note) + 2))
+        note = f" {row.note} "
         used = 4 + WORD_CELLS + self._label_cells + cell_len(note)
         title, detail = self._parted(row, max(0, width - used))
         quiet = self.get_component_rich_style("result-list--quiet", partial=True)

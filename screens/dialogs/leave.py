@@ -29,13 +29,16 @@ class LeaveAsked(Dialog[Leave]):
         Binding("ctrl+s", "submit", "Done", show=False, id="leave-done"),
     ]
 
-    def __init__(self, title: str, text: str, name: str) -> None:
+    def __init__(self, title: str, text: str, name: str, has_rest: bool = True) -> None:
+        """`has_rest` says whether anything is left to run without what disturbs."""
+        alone = "   enter alone: without what disturbs" if has_rest else ""
         super().__init__(
             title,
             text,
-            f"{name} and enter: all of it   enter alone: without what disturbs   esc: nothing runs",
+            f"{name} and enter: {'all of it' if has_rest else 'runs it'}{alone}   esc: nothing runs",
         )
         self._name_wanted = name
+        self._has_rest = has_rest
 
     def compose_fields(self) -> ComposeResult:
         """The name, and a complaint where it is another one."""
@@ -48,9 +51,10 @@ class LeaveAsked(Dialog[Leave]):
     def action_submit(self) -> None:
         """Answer, where it is the name or nothing."""
         typed = self.query_one("#name", Input).value.strip()
-        if not typed:
+        if not typed and self._has_rest:
             self.dismiss(Leave.WITHOUT)
         elif typed == self._name_wanted:
             self.dismiss(Leave.EVERYTHING)
         else:
-            self.query_one("#complaint", Line).say(f"That is not {self._name_wanted}: nothing was started.")
+            told = f"That is not {self._name_wanted}" if typed else f"Type {self._name_wanted} to give leave"
+            self.query_one("#complaint", Line).say(f"{told}: nothing was started.")

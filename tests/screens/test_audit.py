@@ -146,8 +146,8 @@ def test_what_has_to_be_asked() -> None:
     assert meant(RunWanted(checks=("JWT-01",)), known) == (AUDIT[2],)
     assert meant(RunWanted(), known) == known
     assert Consent().given == set()
-    _, told, name = disruptive_text((*walk, *AUDIT, DISRUPTIVE), "https://chat.example:8000")
-    assert name == "chat.example"
+    _, told, name, has_rest = disruptive_text((*walk, *AUDIT, DISRUPTIVE), "https://chat.example:8000")
+    assert (name, has_rest) == ("chat.example", True)
     assert "And 14 active checks" in told
     assert "Enter alone leaves out WALK-01 too." in told
 

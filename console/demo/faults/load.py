@@ -7,16 +7,15 @@ from console.demo.faults.fault import Fault
 USERS, RATE, CAPACITY, SOAK = ("LOAD-01", "LOAD-02"), "LOAD-03", "LOAD-04", "LOAD-05"
 
 FAULTS: tuple[Fault, ...] = (
-    Fault("stall", "everything stands still for 1 s in every 5 s of traffic", (*USERS, RATE, CAPACITY)),
     Fault(
-        "slow-database",
-        "each commit holds up the next one for 40 ms",
-        ("LOAD-02", RATE, CAPACITY),
+        "stall", "everything stands still for 1 s in every 5 s of traffic", (*USERS, RATE), masks=(CAPACITY,)
     ),
+    Fault("slow-database", "each commit holds up the next one for 40 ms", (*USERS, RATE, CAPACITY)),
     Fault(
         "pool-of-one",
         "the pool has one connection, which each commit keeps for 40 ms",
-        (*USERS, RATE, CAPACITY, "DBO-01"),
+        (*USERS, RATE, CAPACITY, "DB-03", "DBO-01"),
+        only_on="sqlite",
     ),
     Fault("leak", "each message leaves half a megabyte behind, up to 512 MB", (SOAK,)),
     Fault("every-50th-lost", "every 50th command is answered and not stored", (*USERS, RATE, CAPACITY)),
@@ -26,11 +25,11 @@ FAULTS: tuple[Fault, ...] = (
         "every 50th reply over the socket is that of another bot",
         (*USERS, RATE, CAPACITY),
     ),
-    Fault("every-50th-failed", "every 50th command fails", (*USERS, RATE, CAPACITY)),
+    Fault("every-50th-failed", "every 50th command fails", (*USERS, RATE), masks=(CAPACITY,)),
     Fault(
         "limiter-too-low",
         "one client may send 3 messages in 30 s",
         ("API-02",),
-        masks=(*USERS, RATE, CAPACITY),
+        masks=(*USERS, RATE, CAPACITY, SOAK, "RESP-04"),
     ),
 )
