@@ -27,7 +27,7 @@ class Compared:
     given: int | None = None
     """Commands of the run that came back; None where the history was not given."""
     asked: int | None = None
-    """Commands that it was asked for."""
+    """Commands that should have come: all, or of a page of the newest as many as it holds."""
     gone: int = 0
     """Commands among the newest that should have come back, and did not."""
     told: Clean = NOTHING
@@ -53,8 +53,8 @@ async def compared(
             return Compared(told=one_line(f"the history of {bot_id} was not given: {why}"))
         given = _commands(context, marker, ledger, messages)
         found.given = (found.given or 0) + len(given)
-        found.asked = (found.asked or 0) + min(count, limit)
         is_page = len(messages) >= limit or (len(messages) >= SMALLEST_PAGE and not len(messages) % 10)
+        found.asked = (found.asked or 0) + (min(count, len(given)) if is_page and given else count)
         if is_stored_known:
             gone = missing_of(expected, given, is_page=is_page)
         else:

@@ -16,6 +16,7 @@ from checks.probe.usage import HostProbe, HostUsage, OwnCpu, Usage, UsageProbe
 from checks.text import Clean, clean
 
 AS_ITS_ACCOUNT = "run gonogo as the account of the service or as root"
+LOOK_WITHIN_S = 1.0
 SOUGHT_AGAIN_S = 5.0
 """After that long a target whose process is gone is looked for again: it may have been restarted."""
 
@@ -85,7 +86,7 @@ class Sampler:
         nothing = None, HostUsage(None, None, None)
         if self._looking is None:
             self._looking = asyncio.create_task(self._seen())
-        await asyncio.wait({self._looking}, timeout=1.0)
+        await asyncio.wait({self._looking}, timeout=LOOK_WITHIN_S)
         if not self._looking.done():
             return nothing
         looked, self._looking = self._looking, None

@@ -78,6 +78,7 @@ class UsageProbe:
         self._before_at = -math.inf
         self._rates: tuple[float | None, float | None] = None, None
         self._pss: int | None = None
+        self._memory_then = 0
         self._pss_due_at = -math.inf
         self.is_pss_hidden = False
         """Whether PSS may not be read by this account."""
@@ -108,7 +109,8 @@ class UsageProbe:
             return None
         cpu, switches = self._since_last(now, counters)
         self.are_descriptors_hidden = descriptors is None
-        return Usage(cpu, memory, self._proportional(now, members), descriptors, threads, switches, seen)
+        pss = self._proportional(now, members, memory)
+        return Usage(cpu, memory, pss, descriptors, threads, switches, seen)
 
     def _alive(self, now: float) -> list[psutil.Process]:
         """The members that are there; new ones are found every `MEMBERS_EVERY_S`."""
@@ -142,11 +144,12 @@ class UsageProbe:
         self._before, self._before_at = counters, now
         return self._rates
 
-    def _proportional(self, now: float, members: Iterable[psutil.Process]) -> int | None:
+    def _proportional(self, now: float, members: Iterable[psutil.Process], memory: int) -> int | None:
+        """PSS; between two looks at it what came or went of RSS is counted to it, for a leak must not wait."""
         if now < self._pss_due_at:
-            return self._pss
+            return None if self._pss is None else max(0, self._pss + memory - self._memory_then)
         began = time.perf_counter()
-        self._pss = _pss(one.pid for one in members)
+        self._pss, self._memory_then = _pss(one.pid for one in members), memory
         took_s = time.perf_counter() - began
         self._pss_due_at = now + max(PSS_EVERY_S, took_s / PSS_SHARE)
         self.is_pss_hidden = self._pss is None

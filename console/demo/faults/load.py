@@ -7,8 +7,12 @@ from console.demo.faults.fault import Fault
 USERS, RATE, CAPACITY, SOAK = ("LOAD-01", "LOAD-02"), "LOAD-03", "LOAD-04", "LOAD-05"
 
 FAULTS: tuple[Fault, ...] = (
+    # Users who wait with it send less meanwhile: a closed scenario may not see it.
     Fault(
-        "stall", "everything stands still for 1 s in every 5 s of traffic", (*USERS, RATE), masks=(CAPACITY,)
+        "stall",
+        "everything stands still for 1 s in every 5 s of traffic",
+        (RATE,),
+        masks=(*USERS, CAPACITY, SOAK),
     ),
     Fault("slow-database", "each commit holds up the next one for 40 ms", (*USERS, RATE, CAPACITY)),
     Fault(

@@ -106,16 +106,25 @@ def _begin(path: Path, rows: Iterable[Row]) -> None:
 
 @asynccontextmanager
 async def storing(
-    folder: Path, stored: Stored, *, reply: str = "echo", url: str | None = None, earlier: Sequence[Row] = ()
+    folder: Path,
+    stored: Stored,
+    *,
+    reply: str = "echo",
+    url: str | None = None,
+    earlier: Sequence[Row] = (),
+    within_s: float = 0.05,
 ) -> AsyncIterator[Context]:
-    """A context on a target with these rows; `url` names another database, empty: none."""
+    """A context on a target with these rows, all of which should be there after `within_s` seconds.
+
+    `url` names another database, empty: none.
+    """
     path = folder / "chat.db"
     if url is None:
         _begin(path, [*earlier, *stored.rows])
     async with answering(stored.answer) as server:
         target = target_at(server.url)
         walkthrough = msgspec.structs.replace(
-            target.profile.walkthrough, reply=reply, stored_within_s=0.3, timeout_s=3.0
+            target.profile.walkthrough, reply=reply, stored_within_s=within_s, timeout_s=3.0
         )
         profile = msgspec.structs.replace(target.profile, walkthrough=walkthrough)
         target = msgspec.structs.replace(

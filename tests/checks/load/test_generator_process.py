@@ -20,8 +20,8 @@ import pytest
 from checks.load.generator_process import ROOT, GeneratorProcess
 from checks.load.model import Failure
 from checks.load.wire import Done, Failed, Finish, LegDone, Ready, Report, Setup, Tick, Unframer, framed
+from tests.checks.load.engines import check, opened, setup
 from tests.checks.load.manners import Target, served
-from tests.checks.load.test_generator import check, opened, setup
 
 WITHIN_S = 10.0
 
@@ -149,7 +149,7 @@ CONSOLE = """
     from checks.load.generator_process import GeneratorProcess
     from checks.load.model import Arrival, Part
     from checks.load.wire import Leg
-    from tests.checks.load.test_generator import setup
+    from tests.checks.load.engines import setup
 
     async def main():
         process = GeneratorProcess()

