@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,15 +74,24 @@ def why_not_here(fault: Fault, database: str) -> str:
 
 
 async def try_all(
-    faults: Sequence[Fault], *, database: str, jobs: int, tell: Callable[[Trial], None]
+    faults: Sequence[Fault],
+    *,
+    among: Collection[str],
+    database: str,
+    jobs: int,
+    tell: Callable[[Trial], None],
 ) -> list[Trial]:
-    """Try the healthy case and each of `faults`, `jobs` at a time. Raises DemoError where no demo can be started."""
-    broken = tuple(dict.fromkeys(check for fault in faults for check in fault.breaks))
+    """Try the healthy case and each of `faults`, `jobs` at a time, with the checks that are `among` those named.
+
+    Raises DemoError where no demo can be started.
+    """
+    cases = {fault: tuple(check for check in fault.breaks if check in among) for fault in faults}
+    broken = tuple(dict.fromkeys(check for checks in cases.values() for check in checks))
     turn = asyncio.Semaphore(jobs)
 
     async def one(fault: Fault | None) -> Trial:
         async with turn:
-            trial = await _try(fault, broken, database)
+            trial = await _try(fault, cases[fault] if fault else broken, database)
             tell(trial)
             return trial
 
@@ -91,8 +100,8 @@ async def try_all(
     return [healthy, *await asyncio.gather(*(one(fault) for fault in faults))]
 
 
-async def _try(fault: Fault | None, broken: tuple[str, ...], database: str) -> Trial:
-    name, wanted = (fault.name, fault.breaks) if fault else (HEALTHY, broken)
+async def _try(fault: Fault | None, wanted: tuple[str, ...], database: str) -> Trial:
+    name = fault.name if fault else HEALTHY
     if fault and (why := why_not_here(fault, database)):
         return Trial(name, wanted, {}, why)
     url = database if fault and fault.only_on == "postgresql" else ""

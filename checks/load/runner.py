@@ -26,6 +26,8 @@ from checks.model import Kind, Outcome, Reason, inconclusive
 from checks.text import clean
 
 WATCH_EVERY_S = 1.0
+DRAIN_S, LAST_WORDS_S = 0.3, 0.8
+"""A stop ends the sending at once; so long replies are waited for, and the generator's figures."""
 
 
 async def run_scenario(context: Context, name: str) -> Outcome:
@@ -85,12 +87,13 @@ class LoadTest:
                 return inconclusive(Reason.CHECK_ERROR, str(problem))
             session.stopped = session.stopped or str(problem)
         except asyncio.CancelledError:
-            session.stopped = session.stopped or "the run was stopped"
-            await session.kill()
+            try:
+                await session.halt("the run was stopped", drain_s=DRAIN_S)
+                await session.last_words(LAST_WORDS_S)
+            finally:
+                await session.kill()
             if session.seconds:
-                self._record(
-                    session, Accounting(problem=clean("it was stopped before the messages were counted"))
-                )
+                self._record(session, Accounting(problem=clean("it was stopped before they were counted")))
             raise
         except BaseException:
             await session.kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -75,12 +76,17 @@ class Session:
         await self._close()
         return self.done
 
-    async def halt(self, why: str) -> None:
+    async def halt(self, why: str, *, drain_s: float = 1.0) -> None:
         """Send nothing more, and let `run` and `end` come back soon. A second wish changes nothing."""
         if self.stopped or self.done is not None:
             return
         self.stopped = why
-        await self._process.send(Halt(drain_s=1.0))
+        await self._process.send(Halt(drain_s=drain_s))
+
+    async def last_words(self, within_s: float) -> None:
+        """After `halt`: wait so long for what the generator has to report of what it had sent."""
+        with contextlib.suppress(GeneratorLost):
+            await self._until(lambda: self.done is not None, within_s)
 
     async def kill(self) -> None:
         """End all traffic now."""

@@ -39,7 +39,7 @@ SCENARIOS: dict[str, Mapping[str, Value]] = {
     "users-100": {"ramp_s": 5.0, "hold_s": 15.0, "ramp_down_s": 1.0},
     "rate-1000": {"ramp_s": 2.0, "hold_s": 30.0},
     "capacity": {"step_s": 4.0, "confirm_s": 8.0, "most_rate_per_s": 100.0},
-    "soak": {"hold_s": 300.0},
+    "soak": {"think_min_s": 0.2, "think_max_s": 0.6, "ramp_s": 40.0, "hold_s": 300.0},
 }
 """Load scenario -> its values: the same load as ever, held shorter, for nobody waits an hour for a demo."""
 P95_S = 0.4

@@ -13,7 +13,7 @@ STALL_S, STALL_EVERY_S = 1.0, 5.0
 BUSY_MESSAGES = 12
 """So many messages since the last stall, and there is traffic: a walkthrough sends fewer."""
 COMMIT_S = 0.04
-LEAK_BYTES, MOST_LEAKED_BYTES = 1 << 19, 512 << 20
+LEAK_BYTES, MOST_LEAKED_BYTES = 1 << 15, 512 << 20
 LOST, DOUBLED, SWAPPED, FAILED = (
     "every-50th-lost",
     "every-50th-doubled",

@@ -90,6 +90,7 @@ def test_a_console_that_is_killed_takes_its_load_with_it(gonogo: Gonogo, demo: D
         (generator,) = generators_of(running.pid)
         running.send_signal(signal.SIGKILL)
         wait_for_end(generator, 1)
+    time.sleep(0.5)  # what had been sent is answered
     count = answered(demo)
     time.sleep(0.5)
     assert answered(demo) == count

@@ -52,9 +52,11 @@ p95_s = 0.4
 [scenarios.soak]
 think_min_s = 0.1
 think_max_s = 0.3
-ramp_s = 0.5
+ramp_s = 8.0
 hold_s = 10.0
 ramp_down_s = 0.5
+[scenarios.soak.criteria]
+leak_percent_per_hour = 1000.0
 """
 
 

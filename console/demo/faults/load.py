@@ -21,7 +21,7 @@ FAULTS: tuple[Fault, ...] = (
         (*USERS, RATE, CAPACITY, "DB-03", "DBO-01"),
         only_on="sqlite",
     ),
-    Fault("leak", "each message leaves half a megabyte behind, up to 512 MB", (SOAK,)),
+    Fault("leak", "each message leaves 32 KiB behind, up to 512 MiB", (SOAK,)),
     Fault("every-50th-lost", "every 50th command is answered and not stored", (*USERS, RATE, CAPACITY)),
     Fault("every-50th-doubled", "every 50th reply over the socket comes twice", (*USERS, RATE, CAPACITY)),
     Fault(
