@@ -19,7 +19,7 @@ from tests.faults.loads import load_of, run_load
 from tests.faults.matrix import ids, told
 
 CHECKS = tuple(check.id for check in catalogue((Area.LOAD,)))
-AT_A_TIME = 4
+AT_A_TIME = 3
 """Each of them loads a demo: more at once would be what is measured."""
 USERS, RATE, CAPACITY, SOAK = "LOAD-01", "LOAD-03", "LOAD-04", "LOAD-05"
 NAMES = {

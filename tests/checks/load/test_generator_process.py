@@ -79,7 +79,7 @@ async def test_orders_go_in_and_reports_come_out() -> None:
 )
 async def test_failures_and_examples_cross_the_pipe(manner: str, kind: Failure) -> None:
     async with served(Target(manner)) as target, generator(setup(target.port)) as process:
-        await process.send(opened(20, 0.05))
+        await process.send(opened(200, 0.005))
         await process.send(Finish())
         reports = await the_rest(process)
     done = reports[-1]
@@ -163,7 +163,7 @@ CONSOLE = """
 """
 
 
-@pytest.mark.parametrize("manner", ["good", "silent", "gigabyte"])
+@pytest.mark.parametrize("manner", ["good", "gigabyte"])
 async def test_traffic_ends_with_a_console_that_is_killed(manner: str) -> None:
     async with served(Target(manner)) as target:
         console = await asyncio.create_subprocess_exec(
@@ -187,6 +187,50 @@ async def test_traffic_ends_with_a_console_that_is_killed(manner: str) -> None:
         assert len(target.texts) == count
 
 
+async def test_the_end_of_its_orders_ends_it_at_once() -> None:
+    async with (
+        served(Target("silent")) as target,
+        generator(setup(target.port, 8, reply_within_s=60.0)) as process,
+    ):
+        await process.send(opened(200, 60))
+        await target.asked(1)
+        assert process._process is not None
+        assert process._process.stdin is not None
+        async with asyncio.timeout(0.5):
+            process._process.stdin.close()
+            await gone(process.pid)
+
+
+async def test_a_dead_console_is_noticed_where_its_pipe_is_held_by_another() -> None:
+    reading, writing = os.pipe()
+    try:
+        async with served(Target()) as target:
+            orders = framed(setup(target.port, 4)) + framed(opened(200, 60))
+            code = (
+                "import subprocess, sys, time; "
+                "print(subprocess.Popen([sys.executable, '-m', 'checks.load.generator'], stdin=int(sys.argv[1]), "
+                "stdout=subprocess.DEVNULL).pid, flush=True); time.sleep(60)"
+            )
+            console = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", code, str(reading)),
+                stdout=asyncio.subprocess.PIPE,
+                pass_fds=(reading,),
+                cwd=ROOT,
+            )
+            assert console.stdout is not None
+            pid = int(await asyncio.wait_for(console.stdout.readline(), WITHIN_S))
+            os.write(writing, orders)
+            async with asyncio.timeout(WITHIN_S):
+                await target.asked(1)
+            console.kill()
+            await console.wait()
+            async with asyncio.timeout(2.0):
+                await gone(pid)
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
 async def test_a_console_that_does_not_read_changes_no_figure() -> None:
     async with served(Target()) as target:
         inner = subprocess.Popen(  # noqa: ASYNC220 - its pipes are meant to be looked after by nobody
@@ -200,11 +244,11 @@ async def test_a_console_that_does_not_read_changes_no_figure() -> None:
         try:
             # The smallest pipe there is: a few seconds fill it.
             fcntl.fcntl(inner.stdout, 1031, 4096)
-            legs = [framed(opened(600, 0.5)) for _ in range(4)]
+            legs = [framed(opened(1000, 0.5)) for _ in range(2)]
             inner.stdin.write(b"".join([framed(setup(target.port, 20)), *legs, framed(Finish())]))
             inner.stdin.flush()
             async with asyncio.timeout(WITHIN_S):
-                await target.asked(1200)
+                await target.asked(1000)
             assert inner.poll() is None
             data = await asyncio.to_thread(inner.stdout.read)
             assert inner.wait(WITHIN_S) == 0
@@ -217,9 +261,9 @@ async def test_a_console_that_does_not_read_changes_no_figure() -> None:
     assert len(data) > 8192
     done = [one for one in reports if isinstance(one, LegDone)]
     assert [(leg.place, leg.due, leg.sent, leg.ok) for leg in done] == [
-        (place, 300, 300, 300) for place in range(4)
+        (place, 500, 500, 500) for place in range(2)
     ]
-    assert [one.second for one in reports if isinstance(one, Tick)][:2] == [0, 1]
+    assert [one.second for one in reports if isinstance(one, Tick)] == [0]
     gaps = sorted(after - before for before, after in zip(target.times, target.times[1:], strict=False))
     assert gaps[-1] < 0.4, "sending went on while nobody read"
 

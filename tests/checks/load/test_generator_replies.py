@@ -18,7 +18,7 @@ from tests.checks.load.manners import MOST_SENT, Target, said, served
 )
 async def test_every_form_of_a_good_answer_is_one(manner: str) -> None:
     async with served(Target(manner)) as target:
-        found = await run(setup(target.port, 2), opened(40, 0.1))
+        found = await run(setup(target.port, 2), opened(400, 0.01))
     assert (found.legs[0].ok, found.failures) == (4, {})
     assert found.done is not None
     assert found.done.unanswered == {}
@@ -33,7 +33,7 @@ async def test_every_form_of_a_good_answer_is_one(manner: str) -> None:
 @pytest.mark.parametrize("manner", ["good", "in pieces", "fragments", "typing first"])
 async def test_every_form_of_a_good_frame_is_one(manner: str) -> None:
     async with served(Target(manner, greeting=said("welcome"))) as target:
-        found = await run(setup(target.port, 2, Channel.WEBSOCKET), opened(40, 0.1))
+        found = await run(setup(target.port, 2, Channel.WEBSOCKET), opened(400, 0.01))
     assert (found.legs[0].ok, found.failures) == (4, {})
     assert target.connections == 2
     assert target.heads[0].startswith("GET /ws?token=s3cr3t%2B%2F%3D HTTP/1.1")
@@ -71,7 +71,7 @@ async def test_every_form_of_a_good_frame_is_one(manner: str) -> None:
 )
 async def test_every_bad_answer_is_counted_by_its_kind(manner: str, kind: Failure, seen: str) -> None:
     async with served(Target(manner)) as target:
-        found = await run(setup(target.port), opened(20, 0.05))
+        found = await run(setup(target.port), opened(200, 0.005))
     assert found.failures == {kind: 1}
     assert found.done is not None
     assert seen in found.done.examples[kind]
@@ -102,7 +102,7 @@ async def test_every_bad_answer_is_counted_by_its_kind(manner: str, kind: Failur
 )
 async def test_every_bad_frame_is_counted_by_its_kind(manner: str, kind: Failure, seen: str) -> None:
     async with served(Target(manner)) as target:
-        found = await run(setup(target.port, 1, Channel.WEBSOCKET), opened(20, 0.05))
+        found = await run(setup(target.port, 1, Channel.WEBSOCKET), opened(200, 0.005))
     assert found.failures == {kind: 1}
     assert found.done is not None
     assert seen in found.done.examples[kind]
