@@ -289,10 +289,10 @@ def test_a_review_from_start_to_reports_by_keys_alone(
     ]
     with Session(command, environment | {"PYTHONPATH": str(Path.cwd())}, columns=80, rows=24) as session:
         session.until("WALK-01")
-        session.until(r"undecided\s*\n")
+        session.until(r"5 Sign-off ·[^\n]*\n")
         session.press("R")
         session.until(r"running WALK-14", 40)
-        session.until(r"\[1 Walkthrough ✔ 14/14\]  2 Audit · 0/\d+   5 Sign-off · undecided *\n", 40)
+        session.until(r"\[1 Walkthrough ✔ 14/14\]  2 Audit ·[^\n]*3 Load ·[^\n]*5 Sign-off ·", 40)
         session.press("2R")
         session.until("checks would disturb https?://127.0.0.1")
         session.press("\r")
