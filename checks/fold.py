@@ -39,6 +39,8 @@ class CheckState:
     fix: str = ""
     doubt: Clean = Clean("")  # noqa: RUF009
     """Why the check is not trusted on this host; empty where it is, or was not put to the test."""
+    scenario: str = ""
+    """Name of the load scenario that it judges; empty for every other check."""
 
     @property
     def counts_as_passed(self) -> bool:
@@ -169,6 +171,7 @@ def check_states(
                 why=check.why,
                 fix=check.fix,
                 doubt=doubt,
+                scenario=check.scenario,
             )
         )
     return tuple(states)

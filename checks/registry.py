@@ -53,6 +53,8 @@ class Check:
     """After so many seconds it is given up as INCONCLUSIVE; 0: it bounds itself."""
     is_by_name: bool = False
     """Whether it is run only where it is asked for by its id: it takes an hour, or more."""
+    scenario: str = ""
+    """Name of the load scenario that it judges; empty for every other check."""
 
     def document(self) -> dict[str, object]:
         """The check as `gonogo checks --json` prints it."""
@@ -90,6 +92,7 @@ def check(
     fix: str = "",
     within_s: float = 0.0,
     is_by_name: bool = False,
+    scenario: str = "",
 ) -> Callable[[Callable[[Context], Awaitable[Outcome]]], Callable[[Context], Awaitable[Outcome]]]:
     """Register the decorated coroutine function. Raises ValueError when the id is taken."""
 
@@ -104,6 +107,7 @@ def check(
             fix=fix,
             within_s=within_s,
             is_by_name=is_by_name,
+            scenario=scenario,
         )
         return function
 

@@ -18,14 +18,6 @@ from screens.wording import clock, counted, heading
 from widgets.outcome import look
 from widgets.result_list import Row
 
-SCENARIOS = {
-    "LOAD-01": "users-10",
-    "LOAD-02": "users-100",
-    "LOAD-03": "rate-1000",
-    "LOAD-04": "capacity",
-    "LOAD-05": "soak",
-}
-"""Check -> its scenario. A check that is not in it is known by its title, which begins with that of its scenario."""
 UNITS = {
     "p95": (1e3, "ms"),
     "p99": (1e3, "ms"),
@@ -42,13 +34,7 @@ QUIET = "$foreground-muted"
 
 def run_of(entry: CheckState, loads: Iterable[LoadRun]) -> LoadRun | None:
     """The newest load run of a check's scenario; None where it never came to figures."""
-    name = SCENARIOS.get(entry.id)
-    found = None
-    for run in loads:
-        title = run.scenario.title
-        if run.scenario.name == name if name else bool(title) and entry.title.startswith(title):
-            found = run
-    return found
+    return next((run for run in reversed(tuple(loads)) if run.scenario.name == entry.scenario), None)
 
 
 def rows(states: Sequence[CheckState], picture: Picture, text: str, now: float) -> list[Row]:

@@ -6,30 +6,39 @@ which begins with them, while the others run the rest.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadFileScheduling
 
 SLOW = ("commands/test_story", "console/test_pty", "commands/test_interrupted", "commands/test_load")
 """Begun first, so that no process is left with one of them when the others are done."""
-MEASURING = "faults"
+MEASURING = "tests/faults/"
 
 
-def group(item: pytest.Item) -> str:
-    """What is run in one process, in order."""
-    path = item.path.as_posix().partition("/tests/")[2]
-    return MEASURING if path.startswith(f"{MEASURING}/") else path
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """Hand out files, and the tests of faults together."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return MEASURING if nodeid.startswith(MEASURING) else super()._split_scope(nodeid)
+
+    return ByFile(config, log)
 
 
 def place(item: pytest.Item) -> int:
-    """Where the group of a test stands in the order."""
-    name = group(item)
-    if name == MEASURING:
+    """Where the file of a test stands in the order."""
+    path = item.path.as_posix()
+    if MEASURING in path:
         return 0
-    return next((place for place, slow in enumerate(SLOW, 1) if slow in name), len(SLOW) + 1)
+    return next((place for place, slow in enumerate(SLOW, 1) if slow in path), len(SLOW) + 1)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort by group; the tests of a file keep their order."""
+    """Sort by file; the tests of a file keep their order."""
     items.sort(key=place)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))

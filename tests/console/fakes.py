@@ -166,6 +166,7 @@ class FakeReview:
                 subject=check.subject,
                 why=check.why,
                 fix=check.fix,
+                scenario=check.scenario,
             )
             for check in self.checks
         )

@@ -48,6 +48,7 @@ TITLES = (
     "Capacity is at least 1.5 times the declared peak",
     "An hour under load leaves no leak",
 )
+NAMES = ("users-10", "users-100", "rate-1000", "capacity", "soak")
 LOAD = tuple(
     Check(
         id=f"LOAD-{number:02}",
@@ -63,6 +64,7 @@ LOAD = tuple(
         function=CHECKS[0].function,
         fix="raise the pool where connections ran out",
         is_by_name=number == 5,
+        scenario=NAMES[number - 1],
     )
     for number, title in enumerate(TITLES, 1)
 )

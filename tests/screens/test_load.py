@@ -392,12 +392,12 @@ def test_a_rows_figures_tell_a_difference_only_where_it_is_more_than_noise() -> 
     assert brief_result(load_run(latency=nothing)) == "no replies"
 
 
-def test_a_run_belongs_to_its_check_by_name_or_by_title() -> None:
+def test_a_run_belongs_to_the_check_that_names_its_scenario() -> None:
     review = LoadReview(loads=(load_run(), load_run(replace(USERS_100, name="own", title="Our own peak"))))
     states = review.snapshot().of(Area.LOAD)
     assert run_of(states[1], review.loads) is review.loads[0]
     assert run_of(states[0], review.loads) is None
-    own: CheckState = replace(states[0], id="LOAD-06", title="Our own peak is carried")
+    own: CheckState = replace(states[0], id="LOAD-06", scenario="own")
     assert run_of(own, review.loads) is review.loads[1]
 
 

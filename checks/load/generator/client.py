@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from checks.load.generator.messages import composer_of
 from checks.load.generator.pacing import thinks
 from checks.load.model import Channel, Failure
-from checks.load.wire import Setup, User
+from checks.load.wire import Done, Setup, User
 
 if TYPE_CHECKING:
     from checks.load.generator.books import LegBook
@@ -186,3 +186,14 @@ class Client:
         link, self.link = self.link, None
         if link is not None:
             link.drop()
+
+
+def done_of(clients: Sequence[Client], examples: dict[str, str], *, doubled: int, is_cut: bool) -> Done:
+    """The last report."""
+    return Done(
+        sent={client.name: client.number for client in clients},
+        unanswered={client.name: client.unanswered for client in clients if client.unanswered},
+        examples=examples,
+        doubled=doubled,
+        is_cut=is_cut,
+    )

@@ -14,14 +14,14 @@ from itertools import count
 from typing import Any
 
 from checks.load.generator.books import FOLD_EVERY, Books, LegBook
-from checks.load.generator.client import FREE, MOST_UNANSWERED, OPENING, WAITING, Client
+from checks.load.generator.client import FREE, MOST_UNANSWERED, OPENING, WAITING, Client, done_of
 from checks.load.generator.connecting import Connector
 from checks.load.generator.dialing import CannotStart
 from checks.load.generator.judging import Examples
 from checks.load.generator.pacing import NS, Ceiling, changes, send_times
 from checks.load.generator.timer import NEVER, alarm
 from checks.load.model import Arrival, Failure
-from checks.load.wire import Done, Finish, Halt, Leg, Ready, Report, Setup
+from checks.load.wire import Finish, Halt, Leg, Ready, Report, Setup
 
 AT_ONCE = 256
 """Messages that are sent before connections are looked after again, however late the schedule is."""
@@ -229,7 +229,8 @@ class Engine:
             self._report(report)
         if self._is_draining and not self._books.legs and not self.is_done.is_set():
             self._tell_second(_now())
-            self._report(self._done())
+            is_cut = self._unanswered > MOST_UNANSWERED
+            self._report(done_of(self.clients, self._examples.kept, doubled=self._doubled, is_cut=is_cut))
             self.is_done.set()
 
     def _drain(self, within_s: float) -> None:
@@ -246,15 +247,6 @@ class Engine:
                 client.failed(Failure.UNREACHABLE, "no connection was made until the end", is_reply=False)
             elif client.state == WAITING:
                 client.broke(Failure.NO_REPLY, "nothing came until the end", is_reply=False)
-
-    def _done(self) -> Done:
-        return Done(
-            sent={client.name: client.number for client in self.clients},
-            unanswered={client.name: client.unanswered for client in self.clients if client.unanswered},
-            examples=self._examples.kept,
-            doubled=self._doubled,
-            is_cut=self._unanswered > MOST_UNANSWERED,
-        )
 
     # The open model.
 

@@ -40,6 +40,7 @@ def _register(entry: Shipped) -> None:
         reference=entry.reference,
         fix=entry.fix,
         is_by_name=entry.scenario.is_soak,
+        scenario=entry.scenario.name,
     )(judged)
 
 
