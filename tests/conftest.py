@@ -24,7 +24,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
     """Hand out files, and the tests of faults together."""
     from xdist.scheduler import LoadFileScheduling
 
-    class ByFile(LoadFileScheduling):
+    class ByFile(LoadFileScheduling):  # type: ignore[misc]  # xdist comes without types
         def _split_scope(self, nodeid: str) -> str:
             return MEASURING if nodeid.startswith(MEASURING) else super()._split_scope(nodeid)
 

@@ -33,7 +33,7 @@ DOORS = {
     "jwt": ("console/demo/", "checks/audit/forging.py"),
     "msgspec": ("checks/target.py", "checks/profile/", "checks/load/"),
     "platformdirs": ("checks/state.py",),
-    "plotext": ("widgets/chart.py", "checks/reports/charts.py"),
+    "plotext": ("widgets/chart.py",),
     "psycopg": ("checks/probe/postgresql.py",),
     "psutil": ("checks/probe/",),
     "rich": ("console/", "screens/", "widgets/"),

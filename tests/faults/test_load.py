@@ -114,9 +114,13 @@ def test_each_fault_is_found_by_the_criterion_that_it_breaks(fault: str, runs: R
 
 @pytest.mark.timeout(400)
 def test_where_the_limiter_acts_nothing_is_said_of_the_target(runs: Runs) -> None:
-    summary, _ = runs["limiter-too-low"].result()
+    summary, snapshot = runs["limiter-too-low"].result()
     assert ids(summary, Verdict.INCONCLUSIVE) == {USERS, RATE}, told(summary.results)
-    assert all("the rate limiter is what was measured" in one.summary.lower() for one in summary.results)
+    for name in (NAMES[USERS], NAMES[RATE]):
+        judged = {one.name: one for one in load_of(snapshot, name).criteria}
+        assert judged["limiter"].verdict is Verdict.INCONCLUSIVE
+        assert "the rate limiter is what was measured" in judged["limiter"].sentence
+        assert judged["p95"].verdict is not Verdict.PASS
 
 
 @pytest.mark.timeout(400)
