@@ -4,7 +4,8 @@
 
 The search is the engine's own, with a real generator in a process of its own. The truth of the steady server with
 random arrivals (M/D/1) is 1 / service; that of the frozen one, which stands still 1 s in every 5 s and gets messages at
-even distances, is 0.8 of it: beyond, the queue grows without end. Prints what was found and how far that is from the truth.
+even distances, is 0.8 of it: beyond, the queue grows without end. Prints what was found, and how far that is from the
+truth.
 """
 
 from __future__ import annotations

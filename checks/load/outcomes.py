@@ -94,10 +94,11 @@ def _evidence(context: Context, load: LoadRun, seconds: Sequence[Second]) -> Ite
     counted = load.accounting
     yield note(
         context,
-        f"Sent {counted.sent}, answered {counted.answered_ok}, stored {counted.stored}, in the history {counted.in_history}",
+        f"Sent {counted.sent}, answered {counted.answered_ok}, stored {counted.stored}, "
+        f"in the history {counted.in_history}",
         [
-            f"lost {counted.lost}, lost in the history {counted.lost_in_history}, doubled {counted.doubled}, "
-            f"swapped {counted.swapped}, replies not stored {counted.unstored_replies}",
+            f"lost {counted.lost}, lost in the history {counted.lost_in_history}",
+            f"doubled {counted.doubled}, swapped {counted.swapped}, replies not stored {counted.unstored_replies}",
             *counted.examples,
             *([counted.problem] if counted.problem else []),
             *(f"{one.kind}: {one.count} × {one.example}" for one in load.failures),

@@ -166,7 +166,9 @@ def limits_of(pid: int) -> Limits | None:
         return None
 
 
-def group_memory_bytes(pid: int, *, proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> float:
+def group_memory_bytes(
+    pid: int, *, proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")
+) -> float:
     """The memory limit of the control group of `pid` and of those around it, in bytes; `math.inf` for none."""
     bounds = [math.inf]
     for line in _lines(proc / str(pid) / "cgroup"):

@@ -103,9 +103,7 @@ class SqlProbe:
         return await asyncio.to_thread(self._count, bot_id)
 
     def _count(self, bot_id: str) -> int | None:
-        query = (
-            sa.select(sa.func.count()).select_from(self._table).where(self._columns["bot_id"] == bot_id)
-        )
+        query = sa.select(sa.func.count()).select_from(self._table).where(self._columns["bot_id"] == bot_id)
         try:
             with self._open().connect() as connection:
                 return int(connection.execute(query).scalar_one())
