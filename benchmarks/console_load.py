@@ -11,6 +11,7 @@ terminal: the generator's lag, its latencies, and whether a second is missing in
 from __future__ import annotations
 
 import os
+import statistics
 import sys
 import tempfile
 import time
@@ -18,8 +19,8 @@ from pathlib import Path
 
 from benchmarks.console import COLUMNS, ROWS
 from checks.journal import Journal
-from checks.load.model import LoadRun
-from checks.load.records import load_run
+from checks.load.model import LoadRun, Second
+from checks.load.records import load_run, second
 from checks.model import Kind
 from console.demo.launch import DemoProcess
 from tests.console.terminal import Session
@@ -78,29 +79,28 @@ def to_its_end(session: Session) -> None:
         assert time.monotonic() < until, session.text
 
 
-def newest(state: Path) -> tuple[LoadRun, list[int]]:
+def newest(state: Path) -> tuple[LoadRun, list[Second]]:
     """The last load run in the journal, and the seconds that it has of it."""
     path = next(state.glob("reviews/*/journal.db"))
     journal = Journal.open(path, review=path.parent.name, actor="benchmark", read_only=True)
     try:
         run = load_run(journal.entries(kinds=[Kind.LOAD_RUN])[-1].body)
-        seconds = [
-            entry.body["at_s"]
-            for entry in journal.entries(kinds=[Kind.LOAD_SECOND])
-            if entry.subject == run.id
-        ]
+        entries = journal.entries(kinds=[Kind.LOAD_SECOND])
+        seconds = [second(entry.body) for entry in entries if entry.subject == run.id]
     finally:
         journal.close()
     return run, seconds
 
 
-def told(name: str, run: LoadRun, seconds: list[int]) -> str:
+def told(name: str, run: LoadRun, seconds: list[Second]) -> str:
     """The engine's figures as one line."""
-    gaps = len(range(seconds[0], seconds[-1] + 1)) - len(seconds)
+    gaps = len(range(seconds[0].at_s, seconds[-1].at_s + 1)) - len(seconds)
     lag = run.generator.lag
+    cpu = [one.sample.console_cpu_percent or 0.0 for one in seconds]
     return (
         f"{name:22} lag p99 {lag.p99_s * 1e3:.2f} ms, p50 {run.latency.p50_s * 1e3:.1f} ms, "
-        f"p95 {run.latency.p95_s * 1e3:.1f} ms, sent {run.sent}, {gaps} seconds missing"
+        f"p95 {run.latency.p95_s * 1e3:.1f} ms, sent {run.sent}, {gaps} seconds missing, "
+        f"console {statistics.fmean(cpu):.1f} % of a core"
     )
 
 

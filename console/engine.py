@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 
-from checks.events import Event, Gate, Go, Listener, Notice, open_gate
+from checks.events import Event, Gate, Go, Listener, LoadSecond, Notice, open_gate
 from checks.model import Area, Ceiling, GonogoError, Result, ReviewError
 from checks.registry import Check
 from checks.text import clean
@@ -240,7 +240,8 @@ class Engine:
 
     def _hear(self, event: Event) -> None:
         self._tell(Announced(event))
-        self._want_snapshot()
+        if not isinstance(event, LoadSecond):  # it is drawn as it is, and changes no state
+            self._want_snapshot()
 
     def _want_snapshot(self) -> None:
         """Once for everything that happens in this turn of the loop."""

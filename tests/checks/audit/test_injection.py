@@ -116,7 +116,11 @@ def test_every_payload_is_run_by_a_shell_and_by_nothing_else(tmp_path: Path, way
     assert file.exists()
 
 
-async def test_launches_that_are_refused_pass_and_nothing_is_left(tmp_path: Path) -> None:
+async def test_launches_that_are_refused_pass_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A folder for temporary files of its own: another process of the suite may just make the same check.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     async with chatting(tmp_path) as (context, server):
         outcome = await launches_run_no_shell(context)
         assert all(bot.is_stopped for bot in context.launches.bots.values())
