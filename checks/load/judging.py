@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -25,6 +24,7 @@ from checks.load.model import (
 )
 from checks.load.sampler import peak
 from checks.load.statistics import quantile_interval, wilson
+from checks.load.steps import latency_of
 from checks.load.wire import Done, LegDone
 from checks.model import Verdict
 from checks.text import Clean, clean, one_line
@@ -86,14 +86,7 @@ def latencies(legs: Iterable[LegDone]) -> Histogram:
     """From the intended send, exactly where every sample came."""
     whole = Histogram()
     for leg in legs:
-        one = Histogram()
-        if leg.latency:
-            samples = array("q")
-            samples.frombytes(leg.latency)
-            one.record_all(samples)
-        else:
-            one.merge_bins(leg.latency_bins)
-        whole.merge(one)
+        whole.merge(latency_of(leg))
     return whole
 
 
