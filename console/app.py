@@ -85,8 +85,18 @@ class GonogoApp(QuietApp):
 
     picture: var[Picture] = var(Picture(), init=False)
 
-    def __init__(self, engine: Engine, *, title: str = "", encoding: str = "utf-8") -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        title: str = "",
+        encoding: str = "utf-8",
+        settle: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`settle` is called when something that stays has been built: the review, a tab."""
         super().__init__()
+        self._settle = settle
+        self._seen: set[str] = set()
         self.animation_level = "none"
         self._engine = engine
         self._title = title
@@ -147,6 +157,7 @@ class GonogoApp(QuietApp):
     def be_ready(self) -> None:
         """Runs and decisions are possible; what was wished for meanwhile is run."""
         self.picture = replace(self.picture, is_ready=True, status="")
+        self.call_after_refresh(self._settle)
         if self._wanted is not None:
             wanted, self._wanted = self._wanted, None
             self.run_checks(wanted)
@@ -291,6 +302,9 @@ class GonogoApp(QuietApp):
         if mode != self.current_mode:
             self.switch_mode(mode)
             self._show_picture()
+            if mode not in self._seen:
+                self._seen.add(mode)
+                self.call_after_refresh(self._settle)
 
     def action_next_tab(self, by: int) -> None:
         """Open the next or the previous tab, round and round."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from textual.command import CommandInput
 from textual.dom import DOMNode
@@ -10,6 +12,7 @@ from checks.events import Notice
 from checks.model import Ceiling
 from checks.text import clean
 from console.app import TABS, GonogoApp
+from console.engine import Engine
 from console.keys import declared, key_problems, known_ids
 from screens.dialogs.asked import Asked
 from screens.dialogs.keys import Keys
@@ -209,3 +212,17 @@ def test_ids_are_unique_on_a_tab(tab: type[TabScreen]) -> None:
     own = [entry.id for kind in kinds for entry in kind.__dict__["BINDINGS"]]
     assert len(own) == len(set(own))
     assert set(own) <= known_ids(kinds)
+
+
+async def test_what_stays_is_settled_when_the_review_is_ready_and_once_for_each_tab() -> None:
+    review, settled = FakeReview(), list[str]()
+    engine = Engine(review.open)
+    app = GonogoApp(engine, settle=lambda: settled.append(app.current_mode))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: settled == ["walkthrough"])
+        for key in "32323":
+            await pilot.press(key)
+        await until(pilot, lambda: len(settled) == 3)
+        assert sorted(settled) == ["audit", "load", "walkthrough"]
+    engine.end("the test is over", is_urgent=True)
+    assert await asyncio.to_thread(engine.ended.wait, 5.0)
