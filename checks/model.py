@@ -310,6 +310,13 @@ class Kind(StrEnum):
     SELF_TEST = "self-test"  # subject: the check's id; whether its bad cases were flagged on this host
     LOAD_SECOND = "load-second"  # subject: the load run's id (`RUN/SCENARIO`); one complete second of it
     LOAD_RUN = "load-run"  # subject: the scenario's name; everything that the run found
+    THRESHOLD = "threshold"  # subject: the threshold's name; changed at the console
+    ALERT = "alert"  # subject: the alert's key (`error-rate`, `error-rate/no-data`); each change of its state
+    MESSAGE = "message"  # subject: the message's id; each change of its delivery
+    ACKNOWLEDGED = "acknowledged"  # subject: the alert's id
+    SILENCED = "silenced"  # subject: the silence's id
+    DRILL = "drill"  # subject: the drill's id
+    WATCH = "watch"  # subject: `watch`; that a watch began or ended, a clock was set, looks were missed
     DECISION = "decision"  # subject: the review's id
     REPORT_WRITTEN = "report-written"  # subject: the manifest's digest
 

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from checks.load.model import Scenario
+from checks.monitoring.model import AlertSeverity, Contact, Rung, Threshold
 
 Body = dict[str, str | int | bool]
 
@@ -64,6 +65,8 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Path of the API's description (OpenAPI); empty where there is none."""
     metrics: str = ""
     """Path of the metrics in the Prometheus text format; empty where there are none."""
+    metric: dict[str, str] = {}
+    """Our name of a metric (`requests`, `errors`, `duration`, ...) -> its selector there, as in PromQL."""
     table: str = "messages"
     columns: dict[str, str] = {}
     """Our name (`id`, `bot_id`, `role`, `text`, `time`) -> column name."""
@@ -217,6 +220,21 @@ class LoadSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """CPU that the generator keeps to; -1: as the host schedules it."""
 
 
+class MonitoringSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[monitoring]: how thresholds are watched; they themselves are [thresholds.NAME]."""
+
+    interval_s: float = 5.0
+    """Seconds from one look to the next."""
+    availability_percent: float = 99.5
+    """Objective: so many of a hundred requests succeed, over 30 days."""
+    reminder_s: float = 14400.0
+    """An alert that goes on unacknowledged is told again after so many seconds."""
+    runbooks: str = ""
+    """Folder or web address below which the runbooks of the thresholds are: NAME.md each."""
+    port: int = 0
+    """Port on loopback where `gonogo watch` tells its own metrics; 0: any that is free."""
+
+
 class ReviewSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[review]"""
 
@@ -253,6 +271,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     walkthrough: WalkthroughSection = WalkthroughSection()
     audit: AuditSection = AuditSection()
     load: LoadSection = LoadSection()
+    monitoring: MonitoringSection = MonitoringSection()
     review: ReviewSection = ReviewSection()
     report: ReportSection = ReportSection()
     console: ConsoleSection = ConsoleSection()
@@ -262,6 +281,12 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """[operations.NAME]: replaces single values of the contract's operation NAME."""
     scenarios: dict[str, dict[str, object]] = {}
     """[scenarios.NAME]: replaces single values of the load scenario NAME."""
+    thresholds: dict[str, dict[str, object]] = {}
+    """[thresholds.NAME]: replaces single values of the threshold NAME, or adds one."""
+    contacts: dict[str, dict[str, object]] = {}
+    """[contacts.NAME]: `person`, and `url_env`, the variable with the Apprise URL of the channel."""
+    escalation: dict[str, object] = {}
+    """[escalation]: severity -> who is told after how long, as in `critical = ["on-call", "lead 5m"]`."""
 
 
 def zone_of(name: str) -> tzinfo | None:
@@ -294,6 +319,12 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """The profile's file; None for one made in memory."""
     scenarios: dict[str, Scenario] = {}
     """The load scenarios with the profile's values in them, by name."""
+    thresholds: tuple[Threshold, ...] = ()
+    """The thresholds with the profile's values in them."""
+    contacts: dict[str, Contact] = {}
+    """Who can be told, by name."""
+    ladders: dict[AlertSeverity, tuple[Rung, ...]] = {}
+    """Who is told after how long, by severity."""
 
     @property
     def url(self) -> str:

@@ -24,6 +24,7 @@ ALLOWED = {
 """Arrows point one way only; the demo is a program of its own."""
 
 DOORS = {
+    "apprise": ("checks/monitoring/sending.py",),
     "click": ("console/cli.py", "console/commands/"),
     "cryptography": ("console/demo/", "checks/audit/forging.py", "checks/probe/tls.py"),
     "h11": ("checks/probe/keepalive.py",),
@@ -31,9 +32,10 @@ DOORS = {
     "httpx": ("checks/probe/http.py",),
     "jinja2": ("checks/reports/",),
     "jwt": ("console/demo/", "checks/audit/forging.py"),
-    "msgspec": ("checks/target.py", "checks/profile/", "checks/load/"),
+    "msgspec": ("checks/target.py", "checks/profile/", "checks/load/", "checks/monitoring/thresholds/"),
     "platformdirs": ("checks/state.py",),
     "plotext": ("widgets/chart.py",),
+    "prometheus_client": ("checks/monitoring/sources/exposition.py", "checks/monitoring/export/own.py"),
     "psycopg": ("checks/probe/postgresql.py",),
     "psutil": ("checks/probe/",),
     "rich": ("console/", "screens/", "widgets/"),
@@ -43,11 +45,13 @@ DOORS = {
     "uvicorn": ("console/demo/",),
     "uvloop": ("checks/load/generator/",),
     "websockets": ("checks/probe/websocket.py", "checks/load/generator/"),
-    "yaml": ("checks/probe/settings_files.py",),
+    "yaml": ("checks/probe/settings_files.py", "checks/monitoring/export/"),
 }
 """Library -> where alone it may be imported: it can be replaced in one place."""
 
 HEAVY = (
+    "apprise",
+    "prometheus_client",
     "httptools",
     "httpx",
     "jinja2",

@@ -15,6 +15,7 @@ from checks.profile.contract import contract_of
 from checks.profile.credentials import read_credentials, with_file
 from checks.profile.database import database_url, located
 from checks.profile.lines import key_lines
+from checks.profile.monitoring import contacts_of, ladders_of, thresholds_of
 from checks.profile.rules import check_profile
 from checks.profile.scenarios import scenarios_of
 from checks.profile.source import Source, read_struct, read_table
@@ -105,6 +106,7 @@ def _target(profile: Profile, environ: Mapping[str, str], path: Path | None, sou
     check_profile(profile, source)
     contract = contract_of(profile, source)
     variables = with_file(profile.credentials, environ, source)
+    contacts = contacts_of(profile, variables, source)
     return Target(
         profile=profile,
         contract=contract,
@@ -112,6 +114,9 @@ def _target(profile: Profile, environ: Mapping[str, str], path: Path | None, sou
         database_url=database_url(profile.database, variables, folder, source),
         path=path,
         scenarios=scenarios_of(profile, source),
+        thresholds=thresholds_of(profile, source),
+        contacts=contacts,
+        ladders=ladders_of(profile, contacts, source),
     )
 
 

@@ -17,6 +17,8 @@ from checks.text import one_line
 
 S = TypeVar("S", bound=msgspec.Struct)
 
+NAMED = ("operations", "scenarios", "thresholds", "contacts")
+"""Sections whose tables have names of their own."""
 NEAR = 0.7
 """How alike a mistyped key and a known one are (`difflib`, 0 to 1) before the known one is suggested."""
 _SECRETS = ("password", "passwd", "secret", "token", "username", "user", "key", "api_key")
@@ -69,7 +71,7 @@ class Source:
         if near := difflib.get_close_matches(name, names, 1, NEAR):
             return self.error(path, f'is not known: write "{near[0]}", or remove it')
         homes = [kind for kind, keys in _homes().items() if name in keys and kind != path[0]]
-        if homes and path[0] not in ("operations", "scenarios"):
+        if homes and path[0] not in NAMED:
             return self.error(path, f"is not known here: it belongs below [{homes[0]}]")
         return self.error(path, f"is not known: use one of {', '.join(names)}, or remove it")
 
@@ -77,7 +79,7 @@ class Source:
 def label(path: KeyPath) -> str:
     """A key path as a person finds it: `[operations.send] path`, `[target] authorized[0]`."""
     parts = [part if isinstance(part, int) else one_line(part, 60) for part in path]
-    depth = min(2 if parts[0] in ("operations", "scenarios") else 1, len(parts))
+    depth = min(2 if parts[0] in NAMED else 1, len(parts))
     is_section = parts[0] in _sections()
     text = f"[{'.'.join(map(str, parts[:depth]))}]" if is_section else f'"{parts[0]}"'
     for place, part in enumerate(parts[depth:]):

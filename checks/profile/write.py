@@ -18,6 +18,7 @@ from checks import target as types_of_profile
 from checks.load.model import Criteria, Scenario
 from checks.load.scenarios.shipped import shipped
 from checks.model import ProfileError
+from checks.monitoring.thresholds.shipped import shipped as thresholds
 from checks.profile.contract import DEFAULT, built_in, operation_keys
 from checks.profile.discover import Discovery
 from checks.profile.scenarios import FIXED
@@ -41,8 +42,8 @@ def render(discovery: Discovery) -> str:
             lines += _contract(discovery, contract)
         elif section.name == "operations":
             lines += _operations(discovery, contract)
-        elif section.name == "scenarios":
-            lines += _scenarios()
+        elif section.name in NAMED:
+            lines += NAMED[section.name]()
         else:
             lines += _section(section.name, section.type, discovery.values, contract)
     return "\n".join(lines) + "\n"
@@ -171,6 +172,39 @@ def _scenarios() -> Iterator[str]:
             if getattr(entry.scenario.criteria, key.name) != getattr(criteria, key.name)
         }
         yield f"#criteria = {toml(kept or {'p95_s': criteria.p95_s, 'error_percent': criteria.error_percent})}"
+
+
+def _thresholds() -> Iterator[str]:
+    yield from _comment(_about_section(_docstrings()["Profile", "thresholds"]))
+    for name, threshold in thresholds().items():
+        yield ""
+        yield f"#[thresholds.{name}]"
+        yield f"#limit = {toml(threshold.limit)}"
+        yield f"#for_s = {toml(threshold.for_s)}"
+        yield f"#severity = {toml(threshold.severity.value)}"
+
+
+def _contacts() -> Iterator[str]:
+    yield from _comment(_about_section(_docstrings()["Profile", "contacts"]))
+    yield "#[contacts.on-call]"
+    yield '#person = "whoever is on call"'
+    yield '#url_env = "GONOGO_NOTIFY_ON_CALL"'
+
+
+def _escalation() -> Iterator[str]:
+    yield from _comment(_about_section(_docstrings()["Profile", "escalation"]))
+    yield "#[escalation]"
+    yield '#critical = ["on-call"]'
+    yield '#warning = ["on-call"]'
+
+
+NAMED = {
+    "scenarios": _scenarios,
+    "thresholds": _thresholds,
+    "contacts": _contacts,
+    "escalation": _escalation,
+}
+"""Sections whose tables have names of their own -> what is written of them."""
 
 
 def _about_section(docstring: str) -> str:

@@ -1,0 +1,1 @@
+"""The thresholds that ship with gonogo, as data."""
