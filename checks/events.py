@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from checks.load.model import LoadRun, Scenario, Second
 from checks.model import Area, Evidence, Result
+from checks.monitoring.board import Board
 from checks.registry import Check
 from checks.text import Clean
 
@@ -78,6 +79,13 @@ class LoadFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class BoardTold:
+    """The watch looked once more, or a person did something to it."""
+
+    board: Board
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """One sentence for the lead that is not a result: what was recovered, what could not be cleaned up."""
 
@@ -94,6 +102,7 @@ Event = (
     | LoadStarted
     | LoadSecond
     | LoadFinished
+    | BoardTold
     | Notice
 )
 Listener = Callable[[Event], None]
