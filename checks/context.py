@@ -1,4 +1,4 @@
-"""What a check function is given: the target, the probes, the run's nonce and what earlier checks found."""
+"""What a check function is given: target, probes, the run's nonce, the review's folder, what earlier checks found."""
 
 from __future__ import annotations
 
@@ -62,8 +62,10 @@ class Context:
         recall: Recall,
         announce: Listener,
         clock: Callable[[], datetime],
+        folder: Path,
     ) -> None:
         self.target = target
+        self.folder = folder
         self.run = run
         self.nonce = nonce
         self.http = http
@@ -160,6 +162,7 @@ async def opened(
                     recall=recall,
                     announce=announce,
                     clock=clock,
+                    folder=guard_file.parent,
                 ),
                 guard,
             )

@@ -99,7 +99,7 @@ class Area(StrEnum):
 
 
 class Subject(StrEnum):
-    """What a check of the audit is about, in the order in which they are run and shown.
+    """What a check of the audit or of monitoring is about, in the order in which they are run and shown.
 
     What spends the target's rate limits comes late, so that nothing else is refused because of it.
     """
@@ -114,6 +114,8 @@ class Subject(StrEnum):
     HOST = "Host"
     PERFORMANCE = "Performance"
     RATE = "Rate limiting"
+    WATCHING = "What is watched"
+    TELLING = "Who is told"
 
 
 class Reason(StrEnum):
@@ -317,6 +319,7 @@ class Kind(StrEnum):
     SILENCED = "silenced"  # subject: the silence's id
     DRILL = "drill"  # subject: the drill's id
     WATCH = "watch"  # subject: `watch`; that a watch began or ended, a clock was set, looks were missed
+    MONITORED = "monitored"  # subject: `monitored`; what the checks of monitoring rest on
     DECISION = "decision"  # subject: the review's id
     REPORT_WRITTEN = "report-written"  # subject: the manifest's digest
 
