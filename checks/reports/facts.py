@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from checks.fold import CheckState, Decision, Snapshot
 from checks.model import Area, Ceiling, Entry, Evidence, Kind, Result, State, Verdict
@@ -132,6 +132,15 @@ class DecisionFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Monitored:
+    """What the checks of monitoring rested on, as the journal has it."""
+
+    seq: int
+    at: datetime
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that one set of reports says."""
 
@@ -149,6 +158,8 @@ class Facts:
     evidence: dict[str, Evidence]
     """By id, as far as the journal has it."""
     loads: Loads
+    monitored: Monitored | None = None
+    """The newest; None where the checks of monitoring never ran."""
 
     @property
     def looked_at(self) -> tuple[RunFacts, ...]:
@@ -204,7 +215,12 @@ def gather(journal: Source, snapshot: Snapshot, *, policy: str, now: datetime) -
         decisions=tuple(_decision(entry, judged) for entry in by_kind[Kind.DECISION]),
         evidence=journal.evidence(list(dict.fromkeys(ids))),
         loads=loads(by_kind[Kind.LOAD_RUN], by_kind[Kind.LOAD_SECOND]),
+        monitored=_monitored(by_kind[Kind.MONITORED]),
     )
+
+
+def _monitored(entries: Sequence[Entry]) -> Monitored | None:
+    return Monitored(entries[-1].seq, entries[-1].at, entries[-1].body) if entries else None
 
 
 def _step(state: CheckState, own: Sequence[Judged]) -> Step:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from checks.model import parse_stamp, stamp
@@ -18,6 +19,8 @@ OLDER = re.compile(r"manifest\.([0-9A-Za-z-]{1,40})\.json")
 LOG_ENDING = ".hlog"
 ENDINGS = (".md", LOG_ENDING)
 """What the name of a report file ends with: the reports themselves, and logs of response times beside them."""
+MONITORING_SETUP = "MONITORING-SETUP.md"
+"""The report that is also put into the folder `docs` beside that of the reports."""
 MAX_BYTES = 1 << 20
 MAX_FILES = 100
 MAX_OTHERS = 500
@@ -145,6 +148,11 @@ def is_report(name: str) -> bool:
         and not name.startswith(".")
         and not set(name) & set("/\\")
     )
+
+
+def published(folder: Path) -> Path:
+    """Where the monitoring's report stands for its readers, beside the report folder."""
+    return folder.resolve().parent / "docs" / MONITORING_SETUP
 
 
 def older_name(name: str, mark: str) -> str:

@@ -15,12 +15,14 @@ from checks.reports.files import NotAFileError, digest_of, manifests, read_at_mo
 from checks.reports.manifest import (
     ENDINGS,
     MAX_BYTES,
+    MONITORING_SETUP,
     NAME,
     FileRecord,
     Manifest,
     decode,
     is_report,
     older_name,
+    published,
 )
 from checks.reports.markdown import lines_of
 from checks.state import JOURNAL_NAME, actor, slug, state_dir
@@ -119,6 +121,7 @@ def _check_folder(folder: Path, findings: _Findings) -> None:
             views[view.path] = view
     for view in views.values():
         _check_newest(folder, view, found, findings)
+    _check_published(folder, found, findings)
     _check_added(folder, found, findings)
 
 
@@ -194,6 +197,25 @@ def _check_added(folder: Path, found: list[_Found], findings: _Findings) -> None
         findings.fine(
             f"not gonogo's, and there before the reports: {', '.join(one_line(name, 80) for name in strangers)}"
         )
+
+
+def _check_published(folder: Path, found: list[_Found], findings: _Findings) -> None:
+    """The copy of the monitoring's report for its readers, where it is still there."""
+    path = published(folder)
+    records = [
+        file for one in found if not one.mark for file in one.manifest.files if file.name == MONITORING_SETUP
+    ]
+    if not records or not os.path.lexists(path):
+        return
+    try:
+        size, sha256 = digest_of(path)
+    except OSError as problem:
+        findings.wrong(f"{path} cannot be read: {problem.strerror}")
+        return
+    if (size, sha256) == (records[0].bytes, records[0].sha256):
+        findings.fine(f"{path} is the same as in the set")
+    else:
+        findings.wrong(f"{path} was altered: it is not the {MONITORING_SETUP} of the set")
 
 
 def _check_record(one: _Found, findings: _Findings) -> _JournalView | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,21 +17,32 @@ from checks.fold import Snapshot
 from checks.model import Entry, Evidence, Kind, ReviewError
 from checks.reports.configuration import configuration
 from checks.reports.facts import Facts, Source, gather
-from checks.reports.files import Replacement, alone_in, manifest_at, manifests
+from checks.reports.files import (
+    Replacement,
+    alone_in,
+    digest_of,
+    manifest_at,
+    manifests,
+    sync_folder,
+    write_part,
+)
 from checks.reports.load import load_test, logs
 from checks.reports.manifest import (
     ENDINGS,
     MAX_OTHERS,
+    MONITORING_SETUP,
     NAME,
     FileRecord,
     Manifest,
     file_document,
     is_report,
     older_name,
+    published,
 )
+from checks.reports.monitoring import monitoring_setup
 from checks.reports.render import end_to_end, sign_off
 from checks.target import Target
-from checks.text import Clean, one_line
+from checks.text import Clean, clean, one_line
 
 SUBFOLDER = "reports"
 END_TO_END = "E2E-INTEGRATION-TEST"
@@ -53,7 +65,8 @@ class Written:
     """What was written, and what the lead should know of it."""
 
     paths: tuple[Path, ...]
-    """The reports, the logs of response times behind that of load, and the sign-off last."""
+    """The reports, the logs of response times behind that of load, and the sign-off last. That of monitoring is in
+    the folder `docs` too."""
     manifest: Path
     notes: tuple[Clean, ...]
 
@@ -67,7 +80,8 @@ def write_reports(
     it was before.
     """
     section = target.profile.report
-    names = [f"{section.prefix}-{name}.md" for name in (END_TO_END, CONFIGURATION, LOAD_TEST, SIGN_OFF)]
+    names = [f"{section.prefix}-{name}.md" for name in (END_TO_END, CONFIGURATION, LOAD_TEST)]
+    names += [MONITORING_SETUP, f"{section.prefix}-{SIGN_OFF}.md"]
     if not all(is_report(name) for name in names):
         raise ReviewError(
             f"[report] prefix {one_line(section.prefix, 60)!r} cannot begin a file name; use letters, digits "
@@ -75,7 +89,13 @@ def write_reports(
         )
     folder = out / section.folder / SUBFOLDER
     facts = gather(journal, snapshot, policy=policy_digest, now=now)
-    made = (end_to_end(facts), configuration(facts), load_test(facts), sign_off(facts))
+    made = (
+        end_to_end(facts),
+        configuration(facts),
+        load_test(facts),
+        monitoring_setup(facts),
+        sign_off(facts),
+    )
     *first, last = zip(names, (report.text.encode() for report in made), strict=True)
     contents = dict((*first, *logs(facts).items(), last))
     evidence = len(frozenset[str]().union(*(report.evidence for report in made)))
@@ -89,7 +109,44 @@ def write_reports(
             except BaseException:
                 replacement.undo()
                 raise
-    return Written(tuple(folder / name for name in contents), folder / NAME, tuple(replacement.notes))
+        notes = [*replacement.notes, *publish(folder, contents[MONITORING_SETUP], now)]
+    return Written(tuple(folder / name for name in contents), folder / NAME, tuple(notes))
+
+
+def publish(folder: Path, content: bytes, now: datetime) -> list[Clean]:
+    """Put the monitoring's report where its readers look for it too, in `docs` beside `folder`; what to know of it.
+
+    The set in `folder` is whole without it, so that a failure here is told and undoes nothing.
+    """
+    docs = published(folder)
+    try:
+        docs.parent.mkdir(parents=True, exist_ok=True)
+        notes = []
+        if os.path.lexists(docs) and not _is_published(docs, folder):
+            kept = docs.with_name(older_name(docs.name, f"{now:%Y%m%dT%H%M%SZ}"))
+            docs.rename(kept)
+            notes.append(clean(f"{docs} was not what gonogo had written; it is kept as {kept.name}."))
+        write_part(docs.parent, content).rename(docs)
+        sync_folder(docs.parent)
+    except OSError as problem:
+        return [clean(f"{docs} could not be written ({problem.strerror or problem}); it is in {folder} too.")]
+    return notes
+
+
+def _is_published(docs: Path, folder: Path) -> bool:
+    """Whether `docs` is as one of the manifests of `folder` names it."""
+    try:
+        found = digest_of(docs)
+    except OSError:
+        return False
+    known = (manifest_at(path) for path, _ in manifests(folder))
+    return any(
+        (file.bytes, file.sha256) == found
+        for manifest in known
+        if manifest
+        for file in manifest.files
+        if file.name == MONITORING_SETUP
+    )
 
 
 def _replace(

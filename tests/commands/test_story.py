@@ -56,6 +56,7 @@ def test_a_review_from_end_to_end(gonogo: Gonogo) -> None:
         "BOT-001-E2E-INTEGRATION-TEST.md",
         "BOT-001-PROD-CONFIG-VALIDATION.md",
         "BOT-001-LOAD-TEST-RESULTS.md",
+        "MONITORING-SETUP.md",
         "BOT-001-FINAL-DEPLOYMENT-SIGN-OFF.md",
         "manifest.json",
     }

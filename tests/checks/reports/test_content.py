@@ -38,7 +38,7 @@ SIGN_OFF = [
 
 def written(scene: Scene, tmp_path: Path, *, only_walkthrough: bool = False) -> tuple[str, str]:
     """The end-to-end report and the sign-off report, as text."""
-    end_to_end, _, _, sign_off = scene.write(tmp_path, only_walkthrough=only_walkthrough).paths
+    end_to_end, _, _, _, sign_off = scene.write(tmp_path, only_walkthrough=only_walkthrough).paths
     return end_to_end.read_text("utf-8"), sign_off.read_text("utf-8")
 
 

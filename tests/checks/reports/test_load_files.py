@@ -53,7 +53,7 @@ def test_the_manifest_names_every_file_with_its_digest(logged: Scene, tmp_path: 
 
 def test_an_altered_or_added_log_is_noticed(logged: Scene, tmp_path: Path) -> None:
     written = logged.write(tmp_path)
-    with written.paths[3].open("a") as file:
+    with next(path for path in written.paths if path.suffix == ".hlog").open("a") as file:
         file.write("1,2,3\n")
     (written.manifest.parent / "load-other.hlog").write_text("#[mine]\n")
     problems = verify(tmp_path).problems

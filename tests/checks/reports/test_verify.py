@@ -19,7 +19,14 @@ from checks.journal import Journal
 from checks.model import Ceiling, Kind, ReviewError, Verdict
 from checks.reports.verify import verify
 from tests.checks.reports.scene import REVIEW, Scene, seen
-from tests.checks.reports.test_writer import CONFIGURATION, END_TO_END, LOAD_TEST, SIGN_OFF, sha256
+from tests.checks.reports.test_writer import (
+    CONFIGURATION,
+    END_TO_END,
+    LOAD_TEST,
+    MONITORING,
+    SIGN_OFF,
+    sha256,
+)
 
 
 @pytest.fixture
@@ -127,7 +134,7 @@ def test_a_report_edited_together_with_its_manifest_is_noticed(folder: Path, sce
     path.write_text(path.read_text("utf-8").replace("NO-GO", "GO"), "utf-8")
     files = [
         {"name": name, "sha256": sha256(folder / name), "bytes": (folder / name).stat().st_size}
-        for name in (END_TO_END, CONFIGURATION, LOAD_TEST, SIGN_OFF)
+        for name in (END_TO_END, CONFIGURATION, LOAD_TEST, MONITORING, SIGN_OFF)
     ]
     edit_manifest(folder, files=files)
     first, second = verify(folder).problems
@@ -159,7 +166,7 @@ def test_an_older_set_in_the_place_of_a_newer_one_is_noticed(scene: Scene, tmp_p
     for path in folder.iterdir():
         path.unlink()
     shutil.copytree(tmp_path / "older", folder, dirs_exist_ok=True)
-    missing, older = verify(folder).problems
+    missing, older, _ = verify(folder).problems
     assert missing.startswith("the newest set that was written here is missing or altered: entry ")
     assert older.startswith("manifest.json is an older set in the place of a newer one, which entry ")
 
@@ -192,7 +199,7 @@ def test_a_missing_journal_is_told_and_the_files_are_checked_all_the_same(folder
     verified = verify(folder)
     (problem,) = verified.problems
     assert "only the digests of the files could be checked" in problem
-    assert len(verified.checked) == 4
+    assert len(verified.checked) == 6
 
 
 def test_a_journal_that_was_moved_with_its_state_folder_is_found(
@@ -338,6 +345,7 @@ def test_the_manifest_that_was_deleted_is_missed(scene: Scene, tmp_path: Path) -
         SIGN_OFF,
         LOAD_TEST,
         CONFIGURATION,
+        MONITORING,
     ]
 
 
@@ -386,5 +394,5 @@ def test_it_works_while_a_console_has_the_journal_open(scene: Scene, tmp_path: P
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=30, check=True
     )
-    assert done.stdout == "8 ()\n"
+    assert done.stdout == "10 ()\n"
     assert scene.journal.append(Kind.SESSION_CLOSED, "s", {}).seq

@@ -21,6 +21,7 @@ from tests.checks.reports.scene import NOON, REVIEW, Scene, target_of
 END_TO_END = "BOT-001-E2E-INTEGRATION-TEST.md"
 CONFIGURATION = "BOT-001-PROD-CONFIG-VALIDATION.md"
 LOAD_TEST = "BOT-001-LOAD-TEST-RESULTS.md"
+MONITORING = "MONITORING-SETUP.md"
 SIGN_OFF = "BOT-001-FINAL-DEPLOYMENT-SIGN-OFF.md"
 
 
@@ -39,13 +40,15 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_four_reports_and_a_manifest_are_written(scene: Scene, tmp_path: Path) -> None:
+def test_five_reports_and_a_manifest_are_written(scene: Scene, tmp_path: Path) -> None:
     scene.all_pass()
     head = scene.journal.head()
     written = scene.write(tmp_path)
     folder = tmp_path / ".deia" / "reports"
-    assert names(folder) == [END_TO_END, SIGN_OFF, LOAD_TEST, CONFIGURATION, "manifest.json"]
-    assert written.paths == tuple(folder / name for name in (END_TO_END, CONFIGURATION, LOAD_TEST, SIGN_OFF))
+    assert names(folder) == [END_TO_END, SIGN_OFF, LOAD_TEST, CONFIGURATION, MONITORING, "manifest.json"]
+    in_order = (END_TO_END, CONFIGURATION, LOAD_TEST, MONITORING, SIGN_OFF)
+    assert written.paths == tuple(folder / name for name in in_order)
+    assert (tmp_path / ".deia" / "docs" / MONITORING).read_bytes() == (folder / MONITORING).read_bytes()
     assert written.manifest == folder / "manifest.json"
     assert written.notes == ()
     document = json.loads(written.manifest.read_text("utf-8"))
@@ -133,7 +136,7 @@ def test_another_prefix_keeps_the_older_set_whole(scene: Scene, tmp_path: Path) 
     scene.target = target_of()
     scene.write(tmp_path)
     assert verify(tmp_path).problems == ()
-    assert len(names(tmp_path / ".deia" / "reports")) == 15
+    assert len(names(tmp_path / ".deia" / "reports")) == 18
 
 
 def test_an_older_report_that_was_edited_is_told(scene: Scene, tmp_path: Path) -> None:
@@ -298,7 +301,15 @@ def test_what_a_killed_writer_left_is_cleared(scene: Scene, tmp_path: Path) -> N
     (folder / ".0123456789abcdef.part").write_text("half a rep")
     (folder / ".mine.part").write_text("mine")
     scene.write(tmp_path)
-    assert names(folder) == [".mine.part", END_TO_END, SIGN_OFF, LOAD_TEST, CONFIGURATION, "manifest.json"]
+    assert names(folder) == [
+        ".mine.part",
+        END_TO_END,
+        SIGN_OFF,
+        LOAD_TEST,
+        CONFIGURATION,
+        MONITORING,
+        "manifest.json",
+    ]
 
 
 def test_two_writers_do_not_mix(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,3 +328,25 @@ def test_the_manifest_is_read_back_as_it_was_written(scene: Scene, tmp_path: Pat
     scene.result("WALK-01", Verdict.FAIL)
     raw = scene.write(tmp_path).manifest.read_bytes()
     assert decode(raw).encode() == raw
+
+
+def test_the_monitoring_report_in_docs_is_kept_where_somebody_edited_it(scene: Scene, tmp_path: Path) -> None:
+    scene.write(tmp_path)
+    docs = tmp_path / ".deia" / "docs"
+    (docs / MONITORING).write_text("my notes\n", "utf-8")
+    (problem,) = verify(tmp_path).problems
+    assert problem.endswith(f"{MONITORING} was altered: it is not the {MONITORING} of the set")
+    written = scene.write(tmp_path)
+    assert any("was not what gonogo had written" in note for note in written.notes)
+    (kept,) = (path for path in docs.iterdir() if path.name != MONITORING)
+    assert kept.read_text("utf-8") == "my notes\n"
+    assert verify(tmp_path).problems == ()
+
+
+def test_a_docs_folder_that_cannot_be_made_undoes_nothing(scene: Scene, tmp_path: Path) -> None:
+    (tmp_path / ".deia").mkdir()
+    (tmp_path / ".deia" / "docs").write_text("a file", "utf-8")
+    written = scene.write(tmp_path)
+    assert len(written.notes) == 1
+    assert "could not be written" in written.notes[0]
+    assert verify(tmp_path).problems == ()
