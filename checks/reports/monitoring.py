@@ -13,7 +13,7 @@ from checks.reports.configuration import groups, verdict
 from checks.reports.facts import Facts
 from checks.reports.markdown import Md, code, table
 from checks.reports.render import NONE, Report, render, utc
-from checks.text import clean, duration
+from checks.text import clean
 
 BY_NATURE = (
     "That a rule fires on a series made for it shows that the rule works, not that the signal shows every failure.",
@@ -87,8 +87,16 @@ def _limit(one: Mapping[str, Any]) -> str:
     return f"{one['limit']:g}" if one["unit"] == "up" else f"{one['limit']:g} {one['unit']}".strip()
 
 
+def _time(seconds: float) -> str:
+    """Seconds as people set them: `90 s`, `5 min`, `6 h`."""
+    for unit_s, unit in ((3600.0, "h"), (60.0, "min")):
+        if seconds >= unit_s and seconds % unit_s == 0:
+            return f"{seconds / unit_s:g} {unit}"
+    return f"{seconds:g} s"
+
+
 def _span(seconds: float) -> str:
-    return duration(seconds) if seconds else "at once"
+    return _time(seconds) if seconds else "at once"
 
 
 def _tests(body: Mapping[str, Any]) -> Md:
@@ -127,7 +135,7 @@ def _tests(body: Mapping[str, Any]) -> Md:
 
 
 def _after(seconds: float | None) -> str:
-    return "never" if seconds is None else duration(seconds) if seconds else "0 s"
+    return "never" if seconds is None else _time(seconds)
 
 
 def _ladders(body: Mapping[str, Any]) -> Iterable[tuple[str, Md]]:
@@ -141,7 +149,7 @@ def _ladders(body: Mapping[str, Any]) -> Iterable[tuple[str, Md]]:
                 contacts[rung["contact"]]["channel"] or "not set: " + contacts[rung["contact"]]["url_env"],
                 "at once"
                 if not rung["after_s"]
-                else f"after {duration(rung['after_s'])} without an acknowledgement",
+                else f"after {_time(rung['after_s'])} without an acknowledgement",
             )
             for place, rung in enumerate(rungs, 1)
         ]
@@ -184,7 +192,7 @@ def _drills(body: Mapping[str, Any]) -> Md:
 
 
 def _seconds(began: Any, then: Any) -> str:
-    return "–" if then is None else duration((then - began).total_seconds())
+    return "–" if then is None else f"{(then - began).total_seconds():.0f} s"
 
 
 def _messages(body: Mapping[str, Any]) -> Md:
