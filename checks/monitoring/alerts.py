@@ -42,6 +42,8 @@ class Tracked:
     """Monotonic: when the condition began to hold, without a gap; None where it does not."""
     ended_s: float | None = None
     """Monotonic: when the condition of one that fires first held no more; of one that is resolved, when that was."""
+    blind_until_s: float | None = None
+    """Monotonic: until then the window of one that fired before a restart is not filled: good values prove nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,12 @@ class Watched:
         )
 
     @classmethod
-    def resumed(cls, limit: Alert, no_data: Alert, now: Moment) -> Watched:
-        """After a restart: what fired fires on, what was pending begins anew."""
-        return cls(_resumed(limit, now), _resumed(no_data, now))
+    def resumed(cls, limit: Alert, no_data: Alert, now: Moment, window_s: float = 0.0) -> Watched:
+        """After a restart: what fired fires on, what was pending begins anew.
+
+        What fired is not over before `window_s` has been looked at again: before that, a window is nearly empty.
+        """
+        return cls(_resumed(limit, now, window_s), _resumed(no_data, now))
 
 
 def breaks(threshold: Threshold, reading: Reading) -> bool | None:
@@ -119,6 +124,8 @@ def _limit(
     valued = replace(tracked, alert=replace(tracked.alert, value=reading.value))
     if broken:
         return _held(valued, threshold.for_s, now, is_gap=is_gap)
+    if valued.alert.is_firing and valued.blind_until_s is not None and now.mono_s < valued.blind_until_s:
+        return tracked
     if valued.alert.is_firing and threshold.keep_firing_s:
         ended_s = now.mono_s if valued.ended_s is None or is_gap else valued.ended_s
         if now.mono_s - ended_s < threshold.keep_firing_s:
@@ -177,9 +184,9 @@ def _in(alert: Alert, state: AlertState, now: Moment) -> Alert:
     return replace(alert, state=state, changed_at=now.at)
 
 
-def _resumed(alert: Alert, now: Moment) -> Tracked:
+def _resumed(alert: Alert, now: Moment, window_s: float = 0.0) -> Tracked:
     if alert.state is AlertState.FIRING:
-        return Tracked(alert, since_s=now.mono_s)
+        return Tracked(alert, since_s=now.mono_s, blind_until_s=now.mono_s + window_s)
     if alert.state is AlertState.RESOLVED:
         return Tracked(alert, ended_s=now.mono_s)
     return Tracked(Alert(alert.threshold, alert.kind, problem=clean(alert.problem)))

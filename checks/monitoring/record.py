@@ -102,8 +102,7 @@ def known(entries: list[Entry], now: datetime) -> Known:
             found.alerts[alert.key] = alert
         elif entry.kind is Kind.MESSAGE:
             message = Message.from_document(body)
-            if now - message.at < KEPT_MESSAGES or message.delivery in (Delivery.DUE, Delivery.FAILED):
-                found.messages[message.id] = message
+            found.messages[message.id] = message
         elif entry.kind is Kind.ACKNOWLEDGED:
             one = read_acknowledgement(body)
             found.acknowledged[one.alert] = one
@@ -117,6 +116,15 @@ def known(entries: list[Entry], now: datetime) -> Known:
         elif entry.kind is Kind.DRILL:
             drill = Drill.from_document(body)
             found.drills[drill.id] = drill
+    # Of an alert that still fires it must be known, however long it does, who was told.
+    episodes = {alert.id for alert in found.alerts.values() if alert.id}
+    found.messages = {
+        key: one
+        for key, one in found.messages.items()
+        if one.alert in episodes
+        or now - one.at < KEPT_MESSAGES
+        or one.delivery in (Delivery.DUE, Delivery.FAILED)
+    }
     return found
 
 

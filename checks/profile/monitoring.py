@@ -55,7 +55,28 @@ def thresholds_of(profile: Profile, source: Source) -> tuple[Threshold, ...]:
                     ("thresholds", name, "inhibited_by", place),
                     f"names no other threshold: use {', '.join(found)}",
                 )
+    if circle := _circle(found):
+        path = ("thresholds", circle[0], "inhibited_by")
+        raise source.error(
+            path, f"goes round in a circle ({' -> '.join(circle)}): nobody would be told of any"
+        )
     return tuple(found.values())
+
+
+def _circle(thresholds: Mapping[str, Threshold]) -> list[str]:
+    """Thresholds each of which is a consequence of the next, round to the first; empty where there are none."""
+    for name in thresholds:
+        way, ahead = [name], list(thresholds[name].inhibited_by)
+        seen = set[str]()
+        while ahead:
+            one = ahead.pop()
+            if one == name:
+                return [*way, name]
+            if one not in seen and one in thresholds:
+                seen.add(one)
+                way.append(one)
+                ahead += thresholds[one].inhibited_by
+    return []
 
 
 def contacts_of(profile: Profile, environ: Mapping[str, str], source: Source) -> dict[str, Contact]:

@@ -81,6 +81,7 @@ def test_a_threshold_of_ones_own_is_one_table(tmp_path: Path) -> None:
             "least_events cannot be kept: host-memory counts no events",
         ),
         ('[thresholds.error-rate]\ninhibited_by = ["x"]\n', "inhibited_by[0] names no other threshold"),
+        ('[thresholds.target-up]\ninhibited_by = ["error-rate"]\n', "goes round in a circle"),
         ("[thresholds.burn-fast]\nshort_window_s = 7200\n", "short_window_s is not shorter than window_s"),
         ("[monitoring]\ninterval_s = 0\n", "[monitoring] interval_s is out of range"),
         ('[contacts.on-call]\nurl = "slack://secret"\n', "url must not be here, for it is a secret"),

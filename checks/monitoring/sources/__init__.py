@@ -1,0 +1,1 @@
+"""Where readings come from: the target's metrics, gonogo's own probes, its database, host, certificate and log."""
