@@ -22,6 +22,7 @@ PACKAGES: dict[Area, str] = {
     Area.WALKTHROUGH: "checks.walkthrough",
     Area.AUDIT: "checks.audit",
     Area.LOAD: "checks.load.scenarios",
+    Area.MONITORING: "checks.monitoring.judging",
 }
 """Where each area's checks live; an area without a package has no checks yet."""
 

@@ -326,6 +326,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     ladders: dict[AlertSeverity, tuple[Rung, ...]] = {}
     """Who is told after how long, by severity."""
 
+    def with_thresholds(self, thresholds: tuple[Threshold, ...]) -> Target:
+        """The same target with these thresholds."""
+        return msgspec.structs.replace(self, thresholds=thresholds)
+
     @property
     def url(self) -> str:
         """Base URL without a trailing slash."""

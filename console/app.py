@@ -22,12 +22,14 @@ from console.consent import Consent, meant
 from console.engine import Engine
 from console.keys import key_problems, key_sections, palette_commands
 from console.palette import Palette
-from console.terminal import QuietApp, StandIns
+from console.terminal import StandIns
+from console.watched import WatchedApp
 from screens.audit import Audit
 from screens.banner import banner_text
 from screens.dialogs.asked import Asked
 from screens.dialogs.keys import Keys
 from screens.load import Load
+from screens.monitoring import Monitoring
 from screens.picture import Picture, followed, with_evidence
 from screens.requests import (
     DecisionWanted,
@@ -41,7 +43,7 @@ from screens.signoff import Signoff
 from screens.tab import TabScreen
 from screens.walkthrough import Walkthrough
 
-TABS: tuple[type[TabScreen], ...] = (Walkthrough, Audit, Load, Signoff)
+TABS: tuple[type[TabScreen], ...] = (Walkthrough, Audit, Load, Monitoring, Signoff)
 """The tabs in the order of their digits; a new one is added here alone."""
 
 REPAINT_EVERY_S = 0.2
@@ -49,7 +51,7 @@ REPAINT_EVERY_S = 0.2
 TWICE_WITHIN_S = 2.0
 
 
-class GonogoApp(QuietApp):
+class GonogoApp(WatchedApp):
     """The frame around the tabs; what happens is told by the engine, what is wanted is handed to it."""
 
     CSS_PATH = "console.tcss"

@@ -21,6 +21,9 @@ COMMANDS = {
     "demo": ("console.commands.demo", "Start the embedded target, and the console on it."),
     "init": ("console.commands.init", "Look at the live host and write a commented gonogo.toml."),
     "run": ("console.commands.run", "Run areas without a screen."),
+    "watch": ("console.commands.watch", "Watch the thresholds and tell people, as a service."),
+    "notify-test": ("console.commands.watch", "Send a test message through the real channels."),
+    "export": ("console.commands.export", "Hand the rules to Prometheus, Alertmanager, Grafana, systemd."),
     "status": ("console.commands.decision", "Tell the best decision that the evidence allows."),
     "decide": ("console.commands.decision", "Record a decision."),
     "report": ("console.commands.report", "Write the report files and their manifest."),
@@ -45,7 +48,8 @@ class Commands(click.Group):
         """The command object, imported."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

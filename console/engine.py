@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 
-from checks.events import Event, Gate, Go, Listener, LoadSecond, Notice, open_gate
-from checks.model import Area, Ceiling, GonogoError, Result, ReviewError
+from checks.events import BoardTold, Event, Gate, Go, Listener, LoadSecond, Notice, open_gate
+from checks.model import Area, Ceiling, GonogoError, Result, ReviewError, utc_now
 from checks.registry import Check
 from checks.text import clean
 from console.messages import (
@@ -24,6 +24,7 @@ from console.messages import (
     Decided,
     EngineEnded,
     EvidenceRead,
+    ExportsWritten,
     GateAsked,
     GateLeft,
     Refused,
@@ -35,12 +36,16 @@ from console.messages import (
 from screens.picture import Waiting
 
 if TYPE_CHECKING:
+    from checks.monitoring.actions import Action
+    from checks.monitoring.watching import Watching
     from checks.review import Review
 
     OpenReview = Callable[[Listener], Review]
+    OpenWatching = Callable[[Review, Listener], Watching]
 
 FOLLOW_EVERY_S = 2.0
 """How often a read-only review looks whether the other console has written."""
+EXPORT_FOLDER = "monitoring-export"
 REFOLD_EVERY_S = 60.0
 """How often the picture is folded again although nothing was written: evidence grows old."""
 
@@ -48,8 +53,12 @@ REFOLD_EVERY_S = 60.0
 class Engine:
     """A review in a thread of its own. Every method may be called from any thread, and returns at once."""
 
-    def __init__(self, open_review: OpenReview, out: Path | None = None) -> None:
+    def __init__(
+        self, open_review: OpenReview, out: Path | None = None, *, open_watching: OpenWatching | None = None
+    ) -> None:
+        """`open_watching` replaces the real watch of the review's target."""
         self._open_review = open_review
+        self._open_watching = open_watching
         self._out = out
         self._post: Callable[[Message], object] = lambda message: None
         self._loop = asyncio.new_event_loop()
@@ -58,6 +67,9 @@ class Engine:
         self._run: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._answer: asyncio.Future[Go] | None = None
+        self._watching: Watching | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._may_watch = asyncio.Event()
         self._end = asyncio.Event()
         self._why = ""
         self._is_urgent = False
@@ -124,6 +136,33 @@ class Engine:
             written = review.write_reports(self._out)
             self._tell(ReportsWritten((*map(str, (*written.paths, written.manifest)), *written.notes)))
             self._want_snapshot()
+
+        self._ask(write)
+
+    def watch(self) -> None:
+        """Watch the thresholds from now on, until the end; where another process does, its watch is followed."""
+        self._soon(self._may_watch.set)
+
+    def act(self, action: Action) -> None:
+        """Do something to the watch: acknowledge, silence, edit, test, drill."""
+
+        def do(review: Review) -> None:
+            if self._watching is None:
+                raise ReviewError("Nobody watches yet; try again in a moment.")
+            self._watching.do(action)
+
+        self._ask(do)
+
+    def write_exports(self) -> None:
+        """Write the rules for Prometheus, Alertmanager, Grafana and systemd below the working folder."""
+
+        def write(review: Review) -> None:
+            from checks.monitoring.export import writing  # only whoever asks for it waits for it
+            from checks.monitoring.record import as_watched
+
+            files = writing.exported(as_watched(review.target, review.folder, utc_now()))
+            paths = writing.write(files, (self._out or Path.cwd()) / EXPORT_FOLDER)
+            self._tell(ExportsWritten(tuple(map(str, paths))))
 
         self._ask(write)
 
@@ -206,14 +245,29 @@ class Engine:
         waiting, self._waiting = self._waiting, []
         for wish in waiting:
             wish()
+        self._watcher = self._task(self._watch_on(review))
         while True:
             await asyncio.sleep(FOLLOW_EVERY_S if review.read_only else REFOLD_EVERY_S)
             if not review.read_only or review.changed():
                 self._want_snapshot()
 
+    async def _watch_on(self, review: Review) -> None:
+        """Follow a watch that somebody else keeps; keep one where the lead has asked for it."""
+        if self._open_watching is None:
+            from checks.monitoring.watching import watching_of  # imported when the tabs are there
+
+            self._open_watching = watching_of
+        self._watching = self._open_watching(review, self._hear)
+        while not self._may_watch.is_set():
+            await self._watching.follow(FOLLOW_EVERY_S)
+        await self._watching.run()
+
     async def _close(self) -> None:
         if self._review is None:
             return
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.wait((self._watcher,))
         await self._review.stop(self._why or "the console ended", is_urgent=self._is_urgent)
         if self._run is not None:
             await asyncio.wait((self._run,))
@@ -240,7 +294,7 @@ class Engine:
 
     def _hear(self, event: Event) -> None:
         self._tell(Announced(event))
-        if not isinstance(event, LoadSecond):  # it is drawn as it is, and changes no state
+        if not isinstance(event, LoadSecond | BoardTold):  # drawn as they are; they change no state
             self._want_snapshot()
 
     def _want_snapshot(self) -> None:

@@ -74,6 +74,14 @@ class Decided(Message):
         self.decision = decision
 
 
+class ExportsWritten(Message):
+    """The rules for other monitoring systems are on disk."""
+
+    def __init__(self, paths: tuple[str, ...]) -> None:
+        super().__init__()
+        self.paths = paths
+
+
 class ReportsWritten(Message):
     """The report files are on disk: their paths, and what is to be known about them."""
 

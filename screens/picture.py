@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from checks.events import (
+    BoardTold,
     CheckFinished,
     CheckStarted,
     Event,
@@ -19,6 +20,7 @@ from checks.events import (
 )
 from checks.fold import Decision, Snapshot
 from checks.model import Evidence, Result
+from checks.monitoring.board import Board
 from checks.registry import Check
 from screens.load_view import NO_LOAD, LoadView, load_followed
 
@@ -73,6 +75,8 @@ class Picture:
     """The load run that is under way, else the last one of this session."""
     loads: Mapping[str, LoadView] = field(default_factory=dict)
     """The last load run of this session by check."""
+    board: Board | None = None
+    """What the watch knows, own or followed; None before its first look."""
     is_ascii: bool = False
     """Whether the terminal shows nothing but ASCII."""
     draft: str = ""
@@ -123,6 +127,8 @@ def followed(picture: Picture, event: Event, now: float) -> Picture:
         return with_load(replace(picture, progress=None), replace(picture.load, is_running=False))
     if isinstance(event, Notice):
         return replace(picture, notices=(*picture.notices, event))
+    if isinstance(event, BoardTold):
+        return replace(picture, board=event.board)
     progress = picture.progress
     if isinstance(event, LoadStarted | LoadSecond | LoadFinished):
         check = progress.running if progress else picture.load.check

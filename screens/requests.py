@@ -8,6 +8,7 @@ from textual.message import Message
 
 from checks.events import Go
 from checks.model import Area, Ceiling
+from checks.monitoring.actions import Action
 
 
 class RunWanted(Message):
@@ -57,3 +58,19 @@ class DraftChanged(Message):
 
 class ReportsWanted(Message):
     """Write the report files."""
+
+
+class WatchWanted(Message):
+    """Watch the thresholds from now on: the tab was opened."""
+
+
+class ActionWanted(Message):
+    """Do something to the watch: acknowledge, silence, change, test, drill."""
+
+    def __init__(self, action: Action) -> None:
+        super().__init__()
+        self.action = action
+
+
+class ExportsWanted(Message):
+    """Write the rules for Prometheus, Alertmanager, Grafana and systemd."""

@@ -39,6 +39,7 @@ _CAUSE_NAMES: tuple[str, ...] = (
     "stack",
 )
 _CAUSE_NAMES += ("stack_trace", "error.message", "problem", "why")
+MOST_CHARS = 4096
 _PAIR = re.compile(r'([A-Za-z_@][\w.@-]*)=("(?:[^"\\]|\\.)*"|[^\s"]*)')
 _WORD = re.compile(r"\b(" + "|".join(LEVELS) + r")\b(?!\w)")
 _ISO = re.compile(
@@ -113,6 +114,7 @@ def _fields(line: str) -> dict[str, object]:
             if isinstance(document, dict)
             else {}
         )
+    text = text[:MOST_CHARS]  # the pattern's time grows with the square of a word's length
     pairs = _PAIR.findall(text)
     rest = _PAIR.sub("", text).split()
     # logfmt: nothing, or at most a time and a level, stands outside of the pairs.
@@ -135,15 +137,15 @@ def _named(fields: Mapping[str, object], names: tuple[str, ...]) -> str:
 
 def _level(name: str) -> int | None:
     # Some programs write the number itself: of Python's logging, or of pino (which begins at 10, too).
-    return int(name) if name.isdigit() and len(name) < 4 else LEVELS.get(name.upper())
+    return int(name) if name.isascii() and name.isdigit() and len(name) < 4 else LEVELS.get(name.upper())
 
 
 def _time(value: object) -> datetime | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        seconds = float(value) / (
-            1e9 if value > 1e17 else 1e6 if value > 1e14 else 1e3 if value > 1e11 else 1
-        )
         try:
+            seconds = float(value) / (
+                1e9 if value > 1e17 else 1e6 if value > 1e14 else 1e3 if value > 1e11 else 1
+            )
             return datetime.fromtimestamp(seconds, UTC) if seconds > 1e8 else None
         except (ValueError, OverflowError, OSError):
             return None

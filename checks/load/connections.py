@@ -28,7 +28,7 @@ _MOST = re.compile(r"(?<![a-z])max(?:imum)?(?![a-z])", re.IGNORECASE)
 _SESSIONS = """
 SELECT count(*) AS connections,
        count(*) FILTER (WHERE wait_event_type = 'Lock') AS waiting,
-       count(*) FILTER (WHERE state IS NULL) AS hidden
+       count(*) FILTER (WHERE query = '<insufficient privilege>') AS hidden
 FROM pg_stat_activity
 WHERE datname = current_database() AND usename = :role AND pid <> pg_backend_pid()
 """

@@ -33,6 +33,7 @@ from checks.monitoring.model import (
     Silence,
     Threshold,
 )
+from checks.target import Target
 from checks.text import NOTHING, Clean, clean, one_line
 
 FOLDER = "watch"
@@ -143,6 +144,20 @@ def in_force(
         else one
         for one in thresholds
     )
+
+
+def as_watched(target: Target, review: Path, now: datetime) -> Target:
+    """The target with its thresholds as the watch of the review in folder `review` has them.
+
+    Raises GonogoError where the watch's journal cannot be read.
+    """
+    if not (review / FOLDER / "journal.db").is_file():
+        return target
+    journal = open_journal(review, actor="", clock=lambda: now, read_only=True)
+    try:
+        return target.with_thresholds(in_force(target.thresholds, known(journal.latest(), now).edits))
+    finally:
+        journal.close()
 
 
 class Record:

@@ -9,18 +9,21 @@ from checks.probe.sql import SqlProbe
 from checks.text import Clean
 
 SLOW_S = 1.0
+TRIVIAL = "SELECT 1 AS answer /* gonogo */"
+"""Asked to see whether the server answers; by the remark gonogo's own sessions are told from the application's."""
 _ACTIVITY = """
-SELECT count(*) FILTER (WHERE state <> 'idle') AS in_use,
+/* gonogo */ SELECT count(*) FILTER (WHERE state <> 'idle') AS in_use,
        count(*) FILTER (WHERE wait_event_type = 'Lock') AS waiting,
-       count(*) FILTER (WHERE state IS NULL) AS hidden,
+       count(*) FILTER (WHERE query = '<insufficient privilege>') AS hidden,
        array_agg(pid || '/' || extract(epoch FROM query_start)::text)
            FILTER (WHERE state = 'active' AND now() - query_start > make_interval(secs => :slow_s)) AS slow,
        to_regclass('pg_stat_statements') IS NOT NULL AS has_statements
 FROM pg_stat_activity
-WHERE datname = current_database() AND usename = :role AND pid <> pg_backend_pid()
+WHERE datname = current_database() AND usename = :role AND query NOT LIKE '%/* gonogo */%'
 """
 _STATEMENTS = """
-SELECT queryid::text AS query, sum(calls) AS calls, sum(total_exec_time) AS total_ms, max(max_exec_time) AS longest_ms
+/* gonogo */ SELECT queryid::text AS query, sum(calls) AS calls, sum(total_exec_time) AS total_ms,
+       max(max_exec_time) AS longest_ms
 FROM pg_stat_statements
 WHERE userid = (SELECT oid FROM pg_roles WHERE rolname = :role)
   AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())

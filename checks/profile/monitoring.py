@@ -56,9 +56,9 @@ def thresholds_of(profile: Profile, source: Source) -> tuple[Threshold, ...]:
                     f"names no other threshold: use {', '.join(found)}",
                 )
     if circle := _circle(found):
-        path = ("thresholds", circle[0], "inhibited_by")
+        where: KeyPath = ("thresholds", circle[0], "inhibited_by")
         raise source.error(
-            path, f"goes round in a circle ({' -> '.join(circle)}): nobody would be told of any"
+            where, f"goes round in a circle ({' -> '.join(circle)}): nobody would be told of any"
         )
     return tuple(found.values())
 

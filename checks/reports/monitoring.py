@@ -68,12 +68,13 @@ def _limits(body: Mapping[str, Any]) -> Md:
             now = "does not apply here"
         else:
             now = "NO DATA" if reading.is_missing else _number(reading.value, one["unit"])
-        limit = f"{one['comparison']} {_limit(one)}"
+        limit = "it does not" if one["unit"] == "up" else f"{one['comparison']} {_limit(one)}"
+        window = _time(one["window_s"]) if one["window_s"] else NONE
         rows.append(
             (
                 code(one["name"]),
                 limit,
-                _span(one["window_s"]),
+                window,
                 _span(one["for_s"]),
                 one["severity"],
                 now,
@@ -84,7 +85,7 @@ def _limits(body: Mapping[str, Any]) -> Md:
 
 
 def _limit(one: Mapping[str, Any]) -> str:
-    return f"{one['limit']:g}" if one["unit"] == "up" else f"{one['limit']:g} {one['unit']}".strip()
+    return f"{one['limit']:g} {one['unit']}".strip()
 
 
 def _time(seconds: float) -> str:

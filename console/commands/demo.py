@@ -70,8 +70,23 @@ def _serve(faults: tuple[str, ...], port: int | None, data: Path | None, *, tls:
 
 def _list_faults(as_json: bool) -> None:
     if as_json:
-        rows = [{"name": fault.name, "about": fault.about, "breaks": list(fault.breaks)} for fault in FAULTS]
+        rows = [
+            {
+                "name": fault.name,
+                "about": fault.about,
+                "breaks": list(fault.breaks),
+                "fires": list(fault.fires),
+                "switchable": fault.is_switchable,
+            }
+            for fault in FAULTS
+        ]
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     for fault in FAULTS:
-        click.echo(f"{fault.name:24} {', '.join(fault.breaks):18} {fault.about}")
+        broken = ", ".join((*fault.breaks, *fault.fires))
+        mark = "*" if fault.is_switchable else ""
+        click.echo(f"{fault.name + mark:24} {broken:18} {fault.about}")
+    click.echo(
+        "\n* can also be switched while the demo runs: write its name into the file `faults` of its folder,"
+    )
+    click.echo("  one a line, and remove it there again.")

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
@@ -20,13 +20,15 @@ from starlette.websockets import WebSocket
 
 from console.demo import careless, slowness, surface
 from console.demo.api import OPERATIONS
+from console.demo.connecting import SLOW_S
 from console.demo.controller import Controller
 from console.demo.edge import Edge
 from console.demo.errors import ApiError, now_text, refusal, told
 from console.demo.limits import SIGN_UPS
-from console.demo.log import event
+from console.demo.log import error_lines, event
 from console.demo.openapi import document
 from console.demo.operations import client_of
+from console.demo.process import Single, of_this_process
 from console.demo.profile import version
 from console.demo.storage import StorageError
 from console.demo.ws import converse
@@ -116,8 +118,19 @@ async def _database_health(request: Request) -> Response:
 async def _metrics(request: Request) -> Response:
     controller = _of(request)
     bots = Counter(controller.bots.status(bot) for bot in controller.bots.all())
-    text = controller.metrics.exposition(controller.chat.answered, bots, controller.store.connections())
-    return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
+    store = controller.store
+    singles = [
+        Single(
+            "db_slow_queries_total",
+            "counter",
+            f"Queries that took longer than {SLOW_S:g} s.",
+            store.slow_queries,
+        ),
+        Single("log_errors_total", "counter", "Lines of level ERROR or above in the log.", error_lines()),
+        *of_this_process(),
+    ]
+    text = controller.metrics.exposition(controller.chat.answered, bots, store.connections(), singles)
+    return controller.troubles.metrics(text)
 
 
 async def _openapi(request: Request) -> Response:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -18,6 +20,9 @@ BUSY_TIMEOUT_S = 5
 CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_S, IDLE_TIMEOUT_S = 10, 30
 APPLICATION = "demo-controller"
+SLOW_S = 1.0
+"""A query that takes longer is a slow one."""
+LOCK_AGAIN_S = 0.1
 ROLE_SETTINGS = {
     "commits-unsynced": ("synchronous_commit", "off"),
     "stuck-transactions": ("idle_in_transaction_session_timeout", "0"),
@@ -110,6 +115,61 @@ def _session_options(url: URL, faults: frozenset[str]) -> str:
     return " ".join([options, *(f"-c {name}={seconds}s" for name, seconds in timeouts.items())]).strip()
 
 
+class Queue:
+    """Who waits for a connection of the pool."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._most = pool.size + pool.max_overflow
+        self._lock = threading.Lock()
+        self._asking = 0
+
+    @contextmanager
+    def taken(self, engine: sa.Engine) -> Iterator[sa.Connection]:
+        """One connection. Raises SQLAlchemyError where there is none in time."""
+        self._count(1)
+        try:
+            connection = engine.connect()
+        finally:
+            self._count(-1)
+        with connection:
+            yield connection
+
+    def states(self, pool: sa.Pool) -> dict[str, int]:
+        """Connections in use, how many may be opened, and how many requests wait now; 0 for a pool without limit."""
+        if not isinstance(pool, sa.QueuePool):
+            return {"in_use": 0, "size": 0, "waiting": 0}
+        in_use = pool.checkedout()
+        # While all are taken, whoever has asked and has none stands in line.
+        waiting = self._asking if in_use >= self._most else 0
+        return {"in_use": in_use, "size": self._most, "waiting": waiting}
+
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self._asking += more
+
+
+class Slow:
+    """Counts the statements that take longer than `SLOW_S`, also those that fail."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.count = 0
+        sa.event.listen(engine, "before_cursor_execute", self._begin)
+        sa.event.listen(engine, "after_cursor_execute", self._end)
+        sa.event.listen(engine, "handle_error", self._failed)
+
+    def _begin(self, connection: sa.Connection, *_: object) -> None:
+        connection.info["began"] = time.monotonic()
+
+    def _end(self, connection: sa.Connection, *_: object) -> None:
+        began = connection.info.pop("began", None)
+        if began is not None and time.monotonic() - began > SLOW_S:
+            self.count += 1
+
+    def _failed(self, context: Any) -> None:
+        if context.connection is not None and not context.connection.invalidated:
+            self._end(context.connection)
+
+
 class Turns:
     """The fault one-connection: whoever uses the one connection keeps all others waiting."""
 
@@ -156,3 +216,31 @@ def lose_a_page(engine: sa.Engine) -> None:
         connection.execute(sa.text("PRAGMA writable_schema = ON"))
         connection.execute(sa.text("DELETE FROM sqlite_schema WHERE name = 'lost'"))
         connection.execute(sa.text("PRAGMA writable_schema = OFF"))
+
+
+def run_slowly(connection: sa.Connection, seconds: float) -> None:
+    """A query that takes so long, without work for the processor."""
+    if connection.dialect.name == "sqlite":
+        raw: Any = connection.connection.driver_connection
+        raw.create_function("pg_sleep", 1, time.sleep)
+    connection.execute(sa.text("SELECT pg_sleep(:seconds)"), {"seconds": seconds})
+
+
+def lock_file(engine: sa.Engine, over: threading.Event) -> None:
+    """Keep everybody out of the SQLite file until `over`, as another program may that locks it and does not end."""
+    path = engine.url.database
+    if engine.dialect.name != "sqlite" or not path:
+        return
+    while not over.is_set():
+        # The connections that the pool keeps hold the file too.
+        engine.dispose()
+        other = sqlite3.connect(path, timeout=LOCK_AGAIN_S, isolation_level=None)
+        try:
+            other.execute("PRAGMA locking_mode = EXCLUSIVE")
+            other.execute("BEGIN EXCLUSIVE")
+            over.wait()
+            other.execute("ROLLBACK")
+        except sqlite3.Error:
+            over.wait(LOCK_AGAIN_S)  # somebody reads at this moment
+        finally:
+            other.close()

@@ -9,10 +9,12 @@ from console.demo.auth import Claims, Tokens, hash_password, is_fast, is_passwor
 from console.demo.bots import Bots
 from console.demo.chat import Chat
 from console.demo.errors import ApiError
-from console.demo.limits import LIMITS, Limiter, limits
+from console.demo.limits import Limiter, limits
 from console.demo.metrics import Metrics
 from console.demo.settings import Settings
 from console.demo.storage import Store
+from console.demo.switching import Switches
+from console.demo.troubling import Troubles
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +26,17 @@ class Controller:
     tokens: Tokens
     bots: Bots
     chat: Chat
-    limiter: Limiter = field(default_factory=lambda: Limiter(LIMITS))
-    metrics: Metrics = field(default_factory=Metrics)
+    switches: Switches
+    limiter: Limiter
+    metrics: Metrics
+    troubles: Troubles
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the controller is about to end: nothing may wait any longer."""
 
     @property
     def faults(self) -> frozenset[str]:
-        """The faults that are switched on."""
-        return self.settings.faults
+        """The faults that are switched on now."""
+        return self.switches.on
 
     def admit(self, operation: str, client: str) -> None:
         """Count one call of `client`. Raises ApiError (429) where there were too many."""
@@ -78,7 +82,9 @@ def open_controller(settings: Settings) -> Controller:
     chat = Chat(store, bots, settings.faults)
     tokens = Tokens(settings.jwt_secret, settings.token_lifetime_s, settings.faults)
     limiter = Limiter(limits(settings.faults), faults=settings.faults)
-    return Controller(settings, store, tokens, bots, chat, limiter)
+    switches, metrics = Switches(settings.data, settings.faults), Metrics()
+    troubles = Troubles(switches, store, metrics)
+    return Controller(settings, store, tokens, bots, chat, switches, limiter, metrics, troubles)
 
 
 def _know_user(store: Store, settings: Settings) -> None:

@@ -19,12 +19,15 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, Any
 
 from console.demo.errors import DemoError
-from console.demo.faults import UnknownFaultError, checked
+from console.demo.faults import SWITCHABLE, UnknownFaultError, checked
+from console.demo.paging import PORT_VARIABLE, Pager
+from console.demo.switch_file import write_switches
 
 __all__ = ["DemoError", "DemoProcess", "serve"]
 
@@ -34,6 +37,8 @@ WATCH_INPUT = "GONOGO_DEMO_WATCH_INPUT"
 """Set by `DemoProcess`: the demo ends when its standard input does, so that it cannot outlive its starter."""
 WATCH_UNSEEN = "GONOGO_DEMO_INPUT"
 """The fault unsupervised: the same under another name."""
+AGAIN = "GONOGO_DEMO_AGAIN"
+"""Set by `DemoProcess.revive`: certificate and secret stay as they are, as they do for a service that was restarted."""
 DATABASE_VARIABLE = "DEMO_DATABASE_URL"
 """The variable that `--database` is taken from where the option is not given."""
 READY_WITHIN_S = 20.0
@@ -70,10 +75,18 @@ def serve(*, faults: Sequence[str], port: int | None, data: Path | None, tls: bo
         if os.environ.pop(WATCH_INPUT, "") or os.environ.pop(WATCH_UNSEEN, ""):
             threading.Thread(target=_watch_input, args=(stop,), daemon=True).start()
         try:
-            with _listening(port) as listener, _folder(data) as folder:
-                from console.demo.server import run  # brings the web server and the database in
+            is_again = bool(os.environ.pop(AGAIN, ""))
+            with _listening(port) as listener, _folder(data) as folder, _paging() as pager:
+                from console.demo.server import Start, run  # brings the web server and the database in
 
-                run(listener, folder, checked(faults), database, is_tls=tls, stop=stop, tell=_tell)
+                def tell(line: str) -> None:
+                    if isinstance(pager, Pager):
+                        pager.keep_in(folder)
+                    _tell(line)
+
+                pager_port = pager.port if isinstance(pager, Pager) else pager
+                start = Start(folder, checked(faults), database, tls, pager_port, is_again)
+                run(listener, start, stop=stop, tell=tell)
         except (DemoError, UnknownFaultError) as problem:
             sys.stderr.write(f"{PREFIX}{problem}\n")
             return EXIT_USAGE
@@ -124,6 +137,18 @@ def _folder(data: Path | None) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def _paging() -> Iterator[Pager | int]:
+    """The pager, or the port of the one that the starter has started."""
+    port = os.environ.pop(PORT_VARIABLE, "")
+    if port.isdigit():
+        yield int(port)
+        return
+    # What is the controller's child is taken for a part of it.
+    with Pager(is_detached=True) as pager:
+        yield pager
+
+
 def _watch_input(stop: Stop) -> None:
     with contextlib.suppress(OSError):
         while os.read(0, 4096):
@@ -136,17 +161,62 @@ def _tell(line: str) -> None:
     sys.stdout.flush()
 
 
+@dataclass(frozen=True, slots=True)
+class _Spawn:
+    """How a demo is started; all as in `serve`."""
+
+    port: int | None
+    data: Path | None
+    faults: Sequence[str]
+    tls: bool
+    database: str
+    is_again: bool = False
+
+    def begin(self, pager: Pager) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
+        """The process, and what it writes to its standard error."""
+        command = [sys.executable, "-m", "console.cli", "demo", "--serve"]
+        if self.tls:
+            command.append("--tls")
+        if self.port is not None:
+            command += ["--port", str(self.port)]
+        if self.data is not None:
+            command += ["--data", str(self.data.absolute())]
+        for fault in self.faults:
+            command += ["--fault", fault]
+        more = {WATCH_INPUT: "1", PORT_VARIABLE: str(pager.port)}
+        if self.database:
+            # Every account of the host may read a command line, and a URL may hold a password.
+            more[DATABASE_VARIABLE] = self.database
+        if self.is_again:
+            more[AGAIN] = "1"
+        errors = tempfile.TemporaryFile()  # noqa: SIM115 - read when the process ended, closed by `stop`
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd=Path(__file__).resolve().parents[2],
+            env={**os.environ, **more},
+            start_new_session=True,
+        )
+        return process, errors
+
+
 class DemoProcess:
     """A demo target as a process of its own, which ends with the one that started it. Every method may be called
     from any thread; `stop` at any time."""
 
-    def __init__(self, process: subprocess.Popen[bytes], errors: IO[bytes], *, is_temporary: bool) -> None:
-        self._process = process
-        self._errors = errors
-        self._is_temporary = is_temporary
+    def __init__(self, how: _Spawn) -> None:
+        """Start the process without waiting for it, and the pager beside it. Raises DemoError."""
+        self._how = how
+        self._pager = Pager()
+        self._process, self._errors = how.begin(self._pager)
         self._reading, self._stopping = threading.Lock(), threading.Lock()
         self._received = b""
         self._info: dict[str, Any] = {}
+        self._folder: Path | None = None
+        self._again = how
+        self._is_stopped = False
 
     @classmethod
     def spawn(
@@ -158,28 +228,8 @@ class DemoProcess:
         tls: bool = False,
         database: str = "",
     ) -> DemoProcess:
-        """Start the process without waiting for it; all as in `serve`."""
-        command = [sys.executable, "-m", "console.cli", "demo", "--serve"]
-        if tls:
-            command.append("--tls")
-        if port is not None:
-            command += ["--port", str(port)]
-        if data is not None:
-            command += ["--data", str(data.absolute())]
-        for fault in faults:
-            command += ["--fault", fault]
-        errors = tempfile.TemporaryFile()  # noqa: SIM115 - read when the process ended, closed by `stop`
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            cwd=Path(__file__).resolve().parents[2],
-            # Every account of the host may read a command line, and a URL may hold a password.
-            env={**os.environ, WATCH_INPUT: "1"} | ({DATABASE_VARIABLE: database} if database else {}),
-            start_new_session=True,
-        )
-        return cls(process, errors, is_temporary=data is None)
+        """Start the process without waiting for it; all as in `serve`. Raises DemoError."""
+        return cls(_Spawn(port, data, tuple(faults), tls, database))
 
     @classmethod
     def start(
@@ -220,7 +270,7 @@ class DemoProcess:
 
     @property
     def info(self) -> dict[str, Any]:
-        """What it said when it was ready: `url`, `pid`, `database`, `log`, `env_file`, `profile`.
+        """What it said when it was ready: `url`, `pid`, `database`, `log`, `env_file`, `profile`, `pager`, `faults`.
 
         Raises DemoError before `wait_ready` has returned.
         """
@@ -237,6 +287,11 @@ class DemoProcess:
     def profile(self) -> Path:
         """The profile that it wrote of itself. Raises DemoError before it is ready."""
         return Path(self.info["profile"])
+
+    @property
+    def pager(self) -> str:
+        """Where whoever is told can read it: the URL of the pager."""
+        return f"http://127.0.0.1:{self._pager.port}/"
 
     def wait_ready(self, *, within_s: float = READY_WITHIN_S) -> None:
         """Wait until it accepts requests. Raises DemoError where it ends before, or takes longer."""
@@ -258,10 +313,56 @@ class DemoProcess:
                     raise DemoError(self._why_it_ended())
                 self._received += part
             self._info = json.loads(self._received.partition(b"\n")[0])
+            self._folder = Path(self._info["profile"]).parent
+            port = int(self._info["url"].rpartition(":")[2])
+            self._again = replace(self._how, port=port, data=self._folder, is_again=True)
+        self._pager.keep_in(self._folder)
+
+    def switch(self, *names: str) -> None:
+        """Switch these faults on and all others that can be switched off, within a second.
+
+        Raises DemoError for one that cannot be switched, and before the demo was ready.
+        """
+        if self._folder is None:
+            raise DemoError("The demo target is not ready yet.")
+        for name in names:
+            if name not in SWITCHABLE:
+                known = ", ".join(sorted(SWITCHABLE))
+                raise DemoError(
+                    f"The fault {name!r} cannot be switched while the demo runs; these can: {known}."
+                )
+        try:
+            write_switches(self._folder, frozenset(names))
+        except OSError as problem:
+            raise DemoError(f"The faults cannot be switched: {problem.strerror or problem}.") from problem
+
+    def kill(self) -> None:
+        """End the controller at once, as an accident would; the pager goes on."""
+        with self._stopping:
+            self._process.kill()
+            self._process.wait()
+
+    def revive(self) -> None:
+        """Start the controller again where it was, and wait until it accepts requests; a restart where it still runs.
+
+        With the address, the certificate, the folder and the faults that it began with. Raises DemoError.
+        """
+        with self._stopping:
+            if self._is_stopped or self._folder is None:
+                raise DemoError("The demo target was stopped.")
+            self._process.kill()
+            self._process.wait()
+            with self._reading:
+                self._close_pipes()
+                self._process, self._errors = self._again.begin(self._pager)
+                self._received, self._info = b"", {}
+        self.wait_ready()
 
     def stop(self) -> None:
         """End it with its bots, by force where it takes longer than two seconds; again is no harm."""
         with self._stopping:
+            self._is_stopped = True
+            self._pager.stop()
             if self._process.poll() is None:
                 self._process.terminate()
                 try:
@@ -271,13 +372,16 @@ class DemoProcess:
                     with contextlib.suppress(subprocess.TimeoutExpired):
                         self._process.wait(KILL_WITHIN_S)
             # Where it gave up the rights of root, it may not be able to remove its folder itself.
-            if self._is_temporary and self._info:
-                shutil.rmtree(self.profile.parent, ignore_errors=True)
+            if self._how.data is None and self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
             # The end of the process has ended a `wait_ready` in another thread.
             with self._reading:
-                for pipe in (self._process.stdin, self._process.stdout, self._errors):
-                    if pipe is not None:
-                        pipe.close()
+                self._close_pipes()
+
+    def _close_pipes(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout, self._errors):
+            if pipe is not None:
+                pipe.close()
 
     def _why_it_ended(self) -> str:
         self._process.wait(KILL_WITHIN_S)

@@ -55,7 +55,14 @@ class PrivateFileHandler(RotatingFileHandler):
 
     def __init__(self, path: Path, max_bytes: int, backups: int, mode: int = 0o600) -> None:
         self._mode = mode
+        self.error_lines = 0
+        """Lines of level ERROR or above."""
         super().__init__(path, maxBytes=max_bytes, backupCount=backups, encoding="utf-8")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        super().emit(record)
+        self.error_lines += record.levelno >= logging.ERROR
 
     def _open(self) -> TextIOWrapper:
         descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, self._mode)
@@ -86,6 +93,11 @@ def close_log(handler: logging.Handler) -> None:
         logging.getLogger(name).removeHandler(handler)
         logging.getLogger(name).propagate = True
     handler.close()
+
+
+def error_lines() -> int:
+    """How many lines of level ERROR or above were written since the log was opened."""
+    return sum(handler.error_lines for handler in logger.handlers if isinstance(handler, PrivateFileHandler))
 
 
 def event(text: str, level: int = logging.INFO, problem: Exception | None = None, **fields: object) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+
+from console.demo.process import Single
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -12,14 +14,18 @@ class Metrics:
     """What has been counted since the start."""
 
     def __init__(self) -> None:
+        self.sockets = 0
+        """Open WebSockets."""
+        self.reset()
+
+    def reset(self) -> None:
+        """Count requests from 0."""
         self._requests: Counter[tuple[str, str, int]] = Counter()
         self._buckets: dict[str, list[int]] = {}
         self._sums_s: dict[str, float] = {}
-        self.sockets = 0
-        """Open WebSockets."""
 
     def observe(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count one answered request."""
+        """Count one answered request, or one answered message of a WebSocket (route `/ws`, method `WS`)."""
         self._requests[route, method, status] += 1
         counts = self._buckets.setdefault(route, [0] * (len(BUCKETS_S) + 1))
         place = next((place for place, bound in enumerate(BUCKETS_S) if seconds <= bound), len(BUCKETS_S))
@@ -27,14 +33,22 @@ class Metrics:
         self._sums_s[route] = self._sums_s.get(route, 0.0) + seconds
 
     def exposition(
-        self, messages: Mapping[str, int], bots: Mapping[str, int], connections: tuple[int, int]
+        self,
+        messages: Mapping[str, int],
+        bots: Mapping[str, int],
+        connections: Mapping[str, int],
+        singles: Iterable[Single] = (),
     ) -> str:
-        """Everything as text: answered `messages` by channel, `bots` by status, `connections` of the database pool
-        in use and at most."""
-        return "".join(f"{line}\n" for line in self._lines(messages, bots, connections))
+        """Everything as text: answered `messages` by channel, `bots` by status, `connections` of the database pool by
+        state, and further metrics of one sample each."""
+        return "".join(f"{line}\n" for line in self._lines(messages, bots, connections, singles))
 
     def _lines(
-        self, messages: Mapping[str, int], bots: Mapping[str, int], connections: tuple[int, int]
+        self,
+        messages: Mapping[str, int],
+        bots: Mapping[str, int],
+        connections: Mapping[str, int],
+        singles: Iterable[Single],
     ) -> Iterator[str]:
         yield "# HELP http_requests_total Answered requests."
         yield "# TYPE http_requests_total counter"
@@ -46,12 +60,15 @@ class Metrics:
             yield from self._histogram(route, counts)
         yield from _one("chat_messages_total", "counter", "Answered messages.", "channel", messages)
         yield from _one("bots", "gauge", "Bots by status.", "status", bots)
-        in_use, size = connections
-        pool = {"in_use": in_use, "size": size}
-        yield from _one("db_pool_connections", "gauge", "Connections of the database pool.", "state", pool)
-        yield "# HELP websocket_connections Open WebSockets."
-        yield "# TYPE websocket_connections gauge"
-        yield f"websocket_connections {self.sockets}"
+        about = (
+            "Connections of the database pool: in use, how many it may open, and requests that wait for one."
+        )
+        yield from _one("db_pool_connections", "gauge", about, "state", connections)
+        sockets = Single("websocket_connections", "gauge", "Open WebSockets.", self.sockets)
+        for single in (sockets, *singles):
+            yield f"# HELP {single.name} {single.about}"
+            yield f"# TYPE {single.name} {single.kind}"
+            yield f"{single.name} {single.value!r}"
 
     def _histogram(self, route: str, counts: list[int]) -> Iterator[str]:
         name, total = "http_request_duration_seconds", 0

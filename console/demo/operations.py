@@ -103,6 +103,7 @@ class Operation:
             claims = None if is_open else controller.claims(request.headers.get("authorization", ""))
             request.scope["demo.user"] = claims.username if claims else ""
             call = Call(request, claims)
+            await controller.troubles.meet()
             document = await self.handler(controller, call)
             after = BackgroundTask(call.after) if call.after else None
             return JSONResponse({"success": True, **document, "timestamp": now_text()}, background=after)

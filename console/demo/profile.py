@@ -24,16 +24,39 @@ from console.demo.settings import (
 )
 from console.demo.storage import URL_VARIABLE, Store, without_password
 
+Value = str | int | float | list[str]
 NAME = "Demo chatbot controller"
 CONTRACT_NAMES = {"task": "send", "query": "ws_send"}
 """What the contract calls our operations, where it is another name."""
 PUBLIC = ["/", "/health", "/health/db", "/metrics", "/static/", "/api/auth/login", "/api/auth/register"]
 """What everybody may ask for without a token."""
+CONTACTS = {"on-call": ("DEMO_NOTIFY_ON_CALL", "On call"), "lead": ("DEMO_NOTIFY_LEAD", "Lead")}
+"""Contact -> the variable with the URL of its channel, and who reads it."""
+THRESHOLDS: dict[str, Mapping[str, Value]] = {
+    "error-rate": {"window_s": 30.0, "for_s": 10.0, "keep_firing_s": 10.0, "least_events": 10},
+    "response-time": {"window_s": 30.0, "for_s": 10.0, "keep_firing_s": 10.0, "least_events": 10},
+    "target-up": {"for_s": 10.0, "no_data_s": 20.0},
+    "websocket-up": {"for_s": 10.0, "no_data_s": 40.0},
+    "restarts": {"window_s": 60.0},
+    "database-up": {"for_s": 10.0, "no_data_s": 30.0},
+    "pool-use": {"for_s": 10.0},
+    "pool-waiting": {"for_s": 10.0},
+    "slow-queries": {"window_s": 30.0, "for_s": 10.0},
+    "target-memory": {"for_s": 10.0},
+    # The host is not its own.
+    "disk-use": {"limit": 95.0},
+    "descriptors": {"for_s": 10.0},
+    "log-errors": {"window_s": 30.0, "for_s": 10.0},
+    "burn-fast": {"window_s": 60.0, "short_window_s": 15.0, "least_events": 20},
+    "burn-slow": {"window_s": 120.0, "short_window_s": 30.0, "least_events": 40},
+    "notifier": {"for_s": 10.0},
+}
+"""Threshold -> its values: what takes minutes elsewhere is to be seen in a demo, firing and over again."""
+INTERVAL_S = 2.0
 PEAK = 10
 """Requests that it is meant to have under way at the same time."""
 DISK_FREE_PERCENT = 5.0
 """It keeps little, and the host is not its own."""
-Value = str | int | float | list[str]
 SCENARIOS: dict[str, Mapping[str, Value]] = {
     "users-10": {"think_min_s": 0.2, "think_max_s": 0.6, "ramp_s": 2.0, "hold_s": 20.0, "ramp_down_s": 1.0},
     "users-100": {"ramp_s": 5.0, "hold_s": 15.0, "ramp_down_s": 1.0},
@@ -54,17 +77,19 @@ def version() -> str:
         return "0"
 
 
-def write_profile(settings: Settings, url: str, port: int, store: Store) -> None:
+def write_profile(settings: Settings, url: str, port: int, store: Store, pager_port: int) -> None:
     """Write the profile and the file of credentials that it names, for their owner alone."""
     credentials = {USERNAME: settings.username, PASSWORD: settings.password}
     if store.url.password:
         credentials[URL_VARIABLE] = settings.database_url
+    for contact, (variable, _) in CONTACTS.items():
+        credentials[variable] = f"json://127.0.0.1:{pager_port}/{contact}"
     lines = "".join(f"{name}={value}\n" for name, value in credentials.items())
     write_private(settings.data / CREDENTIALS_FILE, lines)
-    write_private(settings.data / PROFILE_FILE, _profile(settings, url, port, store))
+    write_private(settings.data / PROFILE_FILE, _profile(settings, url, port, store, pager_port))
 
 
-def _profile(settings: Settings, url: str, port: int, store: Store) -> str:
+def _profile(settings: Settings, url: str, port: int, store: Store, pager_port: int) -> str:
     pool = pool_under(settings.faults)
     target: dict[str, Value] = {"url": url, "name": NAME, "version": version(), "contract": "port8000"}
     if settings.is_tls:
@@ -108,6 +133,8 @@ def _profile(settings: Settings, url: str, port: int, store: Store) -> str:
             "token_lifetime_s": "3600",
         },
         "review": {"id": "demo"},
+        "monitoring": {"interval_s": INTERVAL_S},
+        "escalation": {"critical": ["on-call", "lead 2m"], "warning": ["on-call"]},
         "contract": {
             "rest_auth": "bearer",
             "max_command_bytes": MAX_COMMAND_BYTES,
@@ -115,6 +142,11 @@ def _profile(settings: Settings, url: str, port: int, store: Store) -> str:
             "metrics": "/metrics",
         },
     }
+    for contact, (variable, person) in CONTACTS.items():
+        read_at = f"{person} (the pager: http://127.0.0.1:{pager_port}/)"
+        sections[f"contacts.{contact}"] = {"person": read_at, "url_env": variable}
+    for threshold, wanted in THRESHOLDS.items():
+        sections[f"thresholds.{threshold}"] = wanted
     for operation, limit in LIMITS.items():
         is_declared = not ("limit-undeclared" in settings.faults and operation == "login")
         declared = f"{limit.calls}/{limit.per_s:g}" if is_declared else ""

@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ from console.demo.launch import Output, Stop
 from console.demo.log import close_log, event, logger, open_log
 from console.demo.operations import MAX_BODY_BYTES
 from console.demo.profile import write_profile
-from console.demo.settings import PROFILE_FILE, Settings, SettingsError, hold, prepare
+from console.demo.settings import PROFILE_FILE, Settings, SettingsError, hold, kept_secret, prepare
 from console.demo.storage import StorageError
+from console.demo.switch_file import FAULTS_FILE
 from console.demo.tls import server_context, write_certificate
 
 KEEP_ALIVE_S = 75
@@ -36,25 +38,31 @@ FINISH_WITHIN_S = 1
 """How long answers under way may still take at the end."""
 
 
-def run(
-    listener: socket.socket,
-    data: Path,
-    faults: frozenset[str],
-    database: str,
-    *,
-    is_tls: bool,
-    stop: Stop,
-    tell: Output,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How a controller is to be started."""
+
+    data: Path
+    faults: frozenset[str]
+    database: str
+    is_tls: bool
+    pager_port: int
+    is_again: bool
+    """Whether it was running before in that folder, with a certificate and a secret that its clients know."""
+
+
+def run(listener: socket.socket, start: Start, *, stop: Stop, tell: Output) -> None:
     """Serve on `listener` until `stop` is asked for; `tell` is given one line of JSON once requests are accepted.
 
     Raises DemoError where it cannot be started.
     """
+    data, faults = start.data, start.faults
     try:
-        is_tls = is_tls and "plain-http" not in faults
+        is_tls = start.is_tls and "plain-http" not in faults
         with hold(data):
-            settings = prepare(data, faults, database, is_tls=is_tls, environ=os.environ)
-            if is_tls:
+            environ = {**(kept_secret(data) if start.is_again else {}), **os.environ}
+            settings = prepare(data, faults, start.database, is_tls=is_tls, environ=environ)
+            if is_tls and not (start.is_again and settings.certificate_file.is_file()):
                 write_certificate(settings)
             write_config(settings)
             confine.bound(faults)
@@ -62,7 +70,7 @@ def run(
             with _logged(settings):
                 if why_root:
                     event("running as root", logging.WARNING, cause=why_root)
-                _serve(settings, listener, stop, tell)
+                _serve(settings, listener, start.pager_port, stop, tell)
     except (SettingsError, StorageError) as problem:
         raise DemoError(str(problem)) from problem
 
@@ -78,12 +86,13 @@ def _logged(settings: Settings) -> Iterator[None]:
         close_log(handler)
 
 
-def _serve(settings: Settings, listener: socket.socket, stop: Stop, tell: Output) -> None:
+def _serve(settings: Settings, listener: socket.socket, pager_port: int, stop: Stop, tell: Output) -> None:
     controller = open_controller(settings)
     try:
+        controller.switches.begin()
         port = listener.getsockname()[1]
         url = f"{'https' if settings.is_tls else 'http'}://127.0.0.1:{port}"
-        write_profile(settings, url, port, controller.store)
+        write_profile(settings, url, port, controller.store, pager_port)
         info = {
             "url": url,
             "pid": os.getpid(),
@@ -91,6 +100,8 @@ def _serve(settings: Settings, listener: socket.socket, stop: Stop, tell: Output
             "log": str(settings.log),
             "env_file": str(settings.env_file),
             "profile": str(settings.data / PROFILE_FILE),
+            "pager": f"http://127.0.0.1:{pager_port}/",
+            "faults": str(settings.data / FAULTS_FILE),
         }
         asyncio.run(_Server(controller, stop, tell, json.dumps(info)).serve([listener]))
         event("stopped")
@@ -119,6 +130,7 @@ class _Server(uvicorn.Server):
         try:
             await super().serve(sockets)
         finally:
+            await self._controller.troubles.close()
             await self._controller.bots.close()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -133,9 +145,12 @@ class _Server(uvicorn.Server):
         event("debug mode", logging.DEBUG)
         event("started", faults=sorted(self._controller.faults))
         self._tell(self._ready)
+        self._controller.troubles.begin()
 
     async def on_tick(self, counter: int) -> bool:
-        """Looks ten times a second whether it is to stop."""
+        """Looks ten times a second whether it is to stop, and once whether faults were switched."""
+        if counter % 10 == 0:
+            self._controller.troubles.look()
         return await super().on_tick(counter) or self._stop.is_asked
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

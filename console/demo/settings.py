@@ -173,6 +173,13 @@ def prepare(
     return settings
 
 
+def kept_secret(data: Path) -> dict[str, str]:
+    """The secret that a controller had in this folder, as the variable that gives it; nothing where it had none."""
+    with _telling(data):
+        secret = _read(data / SECRET_FILE).get("JWT_SECRET_KEY", "")
+    return {"DEMO_JWT_SECRET": secret} if secret else {}
+
+
 @contextlib.contextmanager
 def _telling(data: Path) -> Iterator[None]:
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,18 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
 from console.demo.backup import back_up, copy_file
-from console.demo.connecting import Pool, Turns, engine_of, keep_to_owner, lose_a_page, set_up_role
+from console.demo.connecting import (
+    Pool,
+    Queue,
+    Slow,
+    Turns,
+    engine_of,
+    keep_to_owner,
+    lock_file,
+    lose_a_page,
+    run_slowly,
+    set_up_role,
+)
 from console.demo.errors import now_text
 from console.demo.straining import COMMIT_S
 
@@ -74,12 +86,14 @@ class Store:
     def __init__(self, url: str, pool: Pool = Pool(), faults: frozenset[str] = frozenset()) -> None:  # noqa: B008
         self._faults = faults
         self._turns = Turns(faults)
+        self._queue = Queue(pool)
         try:
             self._url = _driver(make_url(url))
             keep_to_owner(self._url, faults)
             self._engine = engine_of(self._url, pool, faults)
         except (ArgumentError, ImportError) as problem:
             raise StorageError(URL_WANTED) from problem
+        self._slow = Slow(self._engine)
         try:
             self._set_up()
         except SQLAlchemyError as problem:
@@ -127,18 +141,37 @@ class Store:
 
     def ping(self) -> None:
         """Raises StorageError where the database does not answer."""
-        with self._asked(), self._engine.connect() as connection:
+        with self._asked() as connection:
             connection.execute(sa.select(1))
 
-    def connections(self) -> tuple[int, int]:
-        """How many connections of the pool are in use, and its size."""
-        pool = self._engine.pool
-        return (pool.checkedout(), pool.size()) if isinstance(pool, sa.QueuePool) else (0, 0)
+    def connections(self) -> dict[str, int]:
+        """Connections of the pool that are in use, how many it may open, and how many requests wait for one."""
+        return self._queue.states(self._engine.pool)
+
+    @property
+    def slow_queries(self) -> int:
+        """Queries that took longer than `SLOW_S`, since the start."""
+        return self._slow.count
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """The faults of the pool: keep one connection until the end of the block."""
+        with self._asked():
+            yield
+
+    def run_slowly(self, seconds: float) -> None:
+        """The fault slow-query: one query that takes so long."""
+        with self._asked() as connection:
+            run_slowly(connection, seconds)
+
+    def lock(self, over: threading.Event) -> None:
+        """The fault database-locked: keep everybody out of the SQLite file until `over`."""
+        lock_file(self._engine, over)
 
     def add_message(self, bot_id: str, role: str, content: str) -> None:
         """Store one message; it is committed when this returns."""
         values = {"bot_id": bot_id, "role": role, "content": content, "timestamp": now_text()}
-        with self._asked(), self._engine.begin() as connection:
+        with self._asked() as connection, connection.begin():
             connection.execute(messages.insert().values(**values))
             if "pool-of-one" in self._faults:
                 time.sleep(COMMIT_S)
@@ -152,7 +185,7 @@ class Store:
             .order_by(messages.c.id.desc())
             .limit(limit)
         )
-        with self._asked(), self._engine.connect() as connection:
+        with self._asked() as connection:
             rows = connection.execute(query).all()
         return [
             {"role": row.role, "content": row.content, "timestamp": row.timestamp} for row in reversed(rows)
@@ -165,7 +198,7 @@ class Store:
             f"SELECT role, content, timestamp FROM messages WHERE bot_id = '{escaped}'"  # noqa: S608 - the fault
             f" ORDER BY id DESC LIMIT {limit}"
         )
-        with self._asked(), self._engine.connect() as connection:
+        with self._asked() as connection:
             rows = connection.execution_options(postgresql_readonly=True).execute(query).all()
         return [
             {"role": row.role, "content": row.content, "timestamp": row.timestamp} for row in reversed(rows)
@@ -173,7 +206,7 @@ class Store:
 
     def find_user(self, username: str) -> User | None:
         """The user of that name."""
-        with self._asked(), self._engine.connect() as connection:
+        with self._asked() as connection:
             row = connection.execute(sa.select(users).where(users.c.username == username)).one_or_none()
         return User(row.id, row.username, row.password_hash) if row else None
 
@@ -181,7 +214,7 @@ class Store:
         """Add a user; False where the name is taken."""
         values = {"username": username, "password_hash": password_hash, "created_at": now_text()}
         try:
-            with self._asked(), self._engine.begin() as connection:
+            with self._asked() as connection, connection.begin():
                 connection.execute(users.insert().values(**values))
         except TakenError:
             return False
@@ -190,15 +223,15 @@ class Store:
     def set_password(self, username: str, password_hash: str) -> None:
         """Give a user that exists another password."""
         query = users.update().where(users.c.username == username).values(password_hash=password_hash)
-        with self._asked(), self._engine.begin() as connection:
+        with self._asked() as connection, connection.begin():
             connection.execute(query)
 
     @contextlib.contextmanager
-    def _asked(self) -> Iterator[None]:
-        """Tells every failure of the database as a StorageError."""
+    def _asked(self) -> Iterator[sa.Connection]:
+        """A connection; tells every failure of the database as a StorageError."""
         try:
-            with self._turns.taken():
-                yield
+            with self._turns.taken(), self._queue.taken(self._engine) as connection:
+                yield connection
         except IntegrityError as problem:
             raise TakenError("The database holds that already.") from problem
         except SQLAlchemyError as problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Mapping
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -18,6 +19,8 @@ from console.demo.storage import StorageError
 
 POLICY_VIOLATION = 1008
 """RFC 6455, section 7.4.1."""
+ROUTE, METHOD = "/ws", "WS"
+"""What a message counts as in the metrics of requests."""
 NOBODY = "DEFAULT"
 """The bot that a query means which names none."""
 SHOWN_CHARS = 80
@@ -63,38 +66,48 @@ def is_own_origin(websocket: WebSocket) -> bool:
 
 async def _serve(controller: Controller, websocket: WebSocket, claims: Claims, client: str) -> None:
     while (message := await websocket.receive())["type"] != "websocket.disconnect":
+        began = time.monotonic()
         if claims.is_expired():
+            controller.metrics.observe(ROUTE, METHOD, 401, time.monotonic() - began)
             await websocket.send_json(_error("Sign in again: the token has expired"))
             await websocket.close(POLICY_VIOLATION, "token expired")
             return
         try:
-            answer = await _answer(controller, message.get("text"), client)
+            status, answer = await _answer(controller, message.get("text"), client)
         except Lost:
             continue
         except ApiError as problem:
-            event(
-                "query refused", logging.WARNING, status=problem.status, client=client, user=claims.username
-            )
+            status = problem.status
+            level = logging.ERROR if status >= 500 else logging.WARNING
+            event("query refused", level, status=status, client=client, user=claims.username)
             answer = _error(told(problem, problem.text, controller.faults))
         except StorageError as problem:
             event("query failed", logging.ERROR, problem)
+            status = 503
             answer = _error(told(problem, "The database does not answer", controller.faults))
         except Exception as problem:  # noqa: BLE001 - one failed query must not end the conversation
             event("query failed", logging.ERROR, problem)
+            status = 500
             answer = _error(told(problem, "Internal error", controller.faults))
         for frame in controller.chat.strain.frames(answer):
             await websocket.send_json(frame)
+        controller.metrics.observe(ROUTE, METHOD, status, time.monotonic() - began)
 
 
-async def _answer(controller: Controller, text: str | None, client: str) -> dict[str, object]:
+Answer = tuple[int, dict[str, object]]
+"""What REST would have answered: the status, and the frame."""
+
+
+async def _answer(controller: Controller, text: str | None, client: str) -> Answer:
     """The answer to one frame. Raises ApiError for a refusal."""
     controller.admit("query", client)
+    await controller.troubles.meet()
     frame = _frame(text)
     kind = frame.get("type")
     if kind == "query":
         return await _query(controller, frame)
     if kind == "command":
-        return _command(controller, frame)
+        return 200, _command(controller, frame)
     raise ApiError(400, f"Unknown message type: {str(kind)[:50]}")
 
 
@@ -112,7 +125,7 @@ def _frame(text: str | None) -> Mapping[str, object]:
 NOT_A_MESSAGE = "Invalid message format - must be JSON object with 'type' field"
 
 
-async def _query(controller: Controller, frame: Mapping[str, object]) -> dict[str, object]:
+async def _query(controller: Controller, frame: Mapping[str, object]) -> Answer:
     if not frame.get("query"):
         raise ApiError(400, "Missing 'query' field")
     query, bot_id = text_of(frame, "query"), text_of(frame, "bot_id", NOBODY)
@@ -125,11 +138,17 @@ async def _query(controller: Controller, frame: Mapping[str, object]) -> dict[st
             raise ApiError(404, f"Bot {bot_id} not found in registry") from problem
         if problem.status in (502, 503, 504):
             content = told(problem, problem.text, controller.faults)
-            return {"type": "response", "content": content, "success": False, "bot_id": bot_id}
+            failed: dict[str, object] = {
+                "type": "response",
+                "content": content,
+                "success": False,
+                "bot_id": bot_id,
+            }
+            return problem.status, failed
         raise
     if "reply-lost" in controller.faults:
         raise Lost
-    return {"type": "response", "content": reply, "success": True, "bot_id": bot_id}
+    return 200, {"type": "response", "content": reply, "success": True, "bot_id": bot_id}
 
 
 def _command(controller: Controller, frame: Mapping[str, object]) -> dict[str, object]:

@@ -47,6 +47,7 @@ from checks.model import (
     inconclusive,
     passed,
 )
+from checks.monitoring.actions import Action
 from checks.registry import Check, with_needs
 from checks.signoff.policy import allows, judge, shipped_policy
 from checks.text import Clean, clean
@@ -99,6 +100,31 @@ def seen(text: str, command: str = "") -> Evidence:
     return Evidence("http", clean(f"title of {text}"), clean(f"body of {text}"), clean(command), NOW)
 
 
+@dataclass(slots=True)
+class FakeWatching:
+    """Keeps what it is asked for, and tells the board that a test gives it."""
+
+    announce: Listener
+    has_begun: bool = False
+    actions: list[Action] = field(default_factory=list)
+    refusal: str = ""
+
+    async def follow(self, seconds: float) -> None:
+        """Nobody else watches."""
+        await asyncio.sleep(min(seconds, 0.01))
+
+    async def run(self) -> None:
+        """Watch until it is cancelled."""
+        self.has_begun = True
+        await asyncio.Event().wait()
+
+    def do(self, action: Action) -> None:
+        """Take what a person wants, or refuse it."""
+        if self.refusal:
+            raise ReviewError(self.refusal)
+        self.actions.append(action)
+
+
 @dataclass
 class FakeReview:
     """Runs nothing: each check's outcome comes from `outcomes`, in order of the attempts, else it passes."""
@@ -130,6 +156,7 @@ class FakeReview:
     """Whether a stop takes until an urgent one comes."""
     written_elsewhere: bool = False
     checks: tuple[Check, ...] = CHECKS
+    watching: FakeWatching | None = None
     _stopping: str = ""
     _running: asyncio.Task[None] | None = None
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -324,12 +351,18 @@ class FakeReview:
         self.is_closed = True
 
 
+def fake_watching(review: Any, listener: Listener) -> Any:
+    """The watch of a fake review, which keeps it."""
+    review.watching = FakeWatching(listener)
+    return review.watching
+
+
 @asynccontextmanager
 async def console(
     review: FakeReview, size: tuple[int, int] = (80, 24), *, wait: bool = True
 ) -> AsyncIterator[tuple[GonogoApp, Pilot[None]]]:
     """The console on a fake review, open and ready."""
-    engine = Engine(review.open)
+    engine = Engine(review.open, open_watching=fake_watching)
     app = GonogoApp(engine, title="a title")
     async with app.run_test(size=size, notifications=True) as pilot:
         if wait:

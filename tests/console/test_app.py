@@ -17,7 +17,7 @@ from console.keys import declared, key_problems, known_ids
 from screens.dialogs.asked import Asked
 from screens.dialogs.keys import Keys
 from screens.tab import TabScreen
-from tests.console.fakes import FakeReview, console, text_of, until
+from tests.console.fakes import FakeReview, console, fake_watching, text_of, until
 from widgets.evidence_pane import EvidencePane
 from widgets.line import Line
 from widgets.result_list import ResultList
@@ -216,7 +216,7 @@ def test_ids_are_unique_on_a_tab(tab: type[TabScreen]) -> None:
 
 async def test_what_stays_is_settled_when_the_review_is_ready_and_once_for_each_tab() -> None:
     review, settled = FakeReview(), list[str]()
-    engine = Engine(review.open)
+    engine = Engine(review.open, open_watching=fake_watching)
     app = GonogoApp(engine, settle=lambda: settled.append(app.current_mode))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: settled == ["walkthrough"])

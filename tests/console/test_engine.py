@@ -15,7 +15,7 @@ from checks.model import Ceiling, IntegrityError
 from console import messages
 from console.engine import Engine
 from console.signals import Once
-from tests.console.fakes import FakeReview
+from tests.console.fakes import FakeReview, fake_watching
 
 
 class Heard:
@@ -40,7 +40,7 @@ def begin() -> Iterator[Callable[[FakeReview], tuple[Engine, Heard]]]:
     engines: list[Engine] = []
 
     def start(review: FakeReview) -> tuple[Engine, Heard]:
-        engine, heard = Engine(review.open), Heard()
+        engine, heard = Engine(review.open, open_watching=fake_watching), Heard()
         engines.append(engine)
         engine.start(heard)
         heard.until(messages.ReviewReady)
@@ -137,7 +137,7 @@ def test_the_end_can_be_hurried_while_it_cleans_up(begin: Begin) -> None:
 
 
 def test_an_engine_that_never_began_ends_at_once() -> None:
-    engine = Engine(FakeReview().open)
+    engine = Engine(FakeReview().open, open_watching=fake_watching)
     engine.end("a signal before the first paint", is_urgent=True)
     assert engine.ended.is_set()
     engine.start(Heard())

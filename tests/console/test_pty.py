@@ -147,7 +147,7 @@ def test_a_signal_while_it_is_opening_ends_it(
 def test_the_demo_ends_with_its_console(environment: dict[str, str]) -> None:
     with Session([*GONOGO, "demo", "--port", "0"], environment) as session:
         session.until("WALK-01")
-        session.until("undecided\\s*\n")
+        session.until(r"5 Sign-off ·[^\n]*\n")
         begin_run(session)
         [child, *_] = children(session.pid)
         session.hang_up()

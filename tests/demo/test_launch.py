@@ -36,7 +36,8 @@ def start_bots(url: str, profile: str, count: int = 2) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_it_ends_cleanly_with_its_bots(number: signal.Signals) -> None:
     with served("--port", "0") as demo:
-        assert set(demo.info) == {"url", "pid", "database", "log", "env_file", "profile"}
+        told = {"url", "pid", "database", "log", "env_file", "profile", "pager", "faults"}
+        assert set(demo.info) == told
         assert demo.info["pid"] == demo.process.pid
         assert httpx.get(f"{demo.url}/health").status_code == 200
         start_bots(demo.url, demo.info["profile"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable
 
@@ -12,7 +13,7 @@ from checks.model import Reason
 from checks.monitoring.model import Reading
 from checks.monitoring.sources.asking import Notes, Question, fresh_s
 from checks.monitoring.sources.counters import History, Rise
-from checks.probe.activity import Activity, Statement, activity_of, slow_calls, statements_of
+from checks.probe.activity import TRIVIAL, Activity, Statement, activity_of, slow_calls, statements_of
 from checks.text import NOTHING, Clean, clean, one_line
 
 ANSWER_WITHIN_S = 2.0
@@ -21,7 +22,7 @@ SESSIONS_EVERY_S = 2.0
 STATEMENTS_EVERY_S = 30.0
 LONGEST_PAUSE_S = 60.0
 """A database that hangs holds a thread for each question: it is asked less and less often."""
-TRIVIAL = {SQLITE: "SELECT count(*) AS answer FROM sqlite_master"}
+_TRIVIAL = {SQLITE: "SELECT count(*) AS answer FROM sqlite_master"}
 """SQLite opens its file late: nothing that does not read it tells whether it can be."""
 ACTIVITY = clean("pg_stat_activity")
 STATEMENTS = clean("pg_stat_statements and pg_stat_activity")
@@ -58,6 +59,8 @@ class DatabaseLooks:
         self._statements_s = -math.inf
         self._counts = (0.0, 0.0)
         self._was_pool_sought = False
+        # One question at a time: a session that is just asking would be taken for one of the application.
+        self._asking = asyncio.Lock()
 
     @property
     def has_sessions(self) -> bool:
@@ -115,8 +118,9 @@ class DatabaseLooks:
         self.pool_most = total * max(count, 1) * self._context.target.profile.audit.instances or None
 
     async def _answer(self) -> None:
-        began_s = self._mono()
-        found = await self._context.sql.ask(TRIVIAL.get(self.backend, "SELECT 1 AS answer"))
+        async with self._asking:
+            began_s = self._mono()
+            found = await self._context.sql.ask(_TRIVIAL.get(self.backend, TRIVIAL))
         took_s, source = self._mono() - began_s, "a query of gonogo's own"
         if found.error is None and took_s < ANSWER_WITHIN_S:
             self._was_up, self.answer.every_s = True, ANSWER_EVERY_S
@@ -141,7 +145,8 @@ class DatabaseLooks:
             return
         if self._role is None:
             self._role = await application_role(self._context)
-        found = await activity_of(self._context.sql, self._role)
+        async with self._asking:
+            found = await activity_of(self._context.sql, self._role)
         if isinstance(found, Activity) and found.is_hidden:
             found = one_line(HIDDEN.format(role=self._role), 300)
         self._activity, self._activity_s = found, self._mono()
@@ -158,7 +163,8 @@ class DatabaseLooks:
         if self._mono() - self._statements_s < STATEMENTS_EVERY_S:
             return 0
         self._statements_s = self._mono()
-        found = await statements_of(self._context.sql, role)
+        async with self._asking:
+            found = await statements_of(self._context.sql, role)
         if isinstance(found, Clean):
             self._notes.add(f"The slow queries of pg_stat_statements could not be read: {found}")
             return 0

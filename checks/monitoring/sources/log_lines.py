@@ -118,6 +118,8 @@ class LogLines:
     def _take(self, errors: int, problem: Clean) -> None:
         self.problem = problem
         if problem:
+            if not len(self.errors):
+                self.errors.add(self._mono(), (0.0,))  # what stands in it when it can be read came since
             return
         self._good_s = self._mono()
         self._count += errors

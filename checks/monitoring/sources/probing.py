@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from checks.context import Context
+from checks.controller import Reply
 from checks.load.health import quantile
 from checks.monitoring.model import Reading
 from checks.monitoring.sources.asking import Notes, Question, fresh_s
@@ -93,14 +94,22 @@ class Probing:
         return quantile(times), float(len(times))
 
     async def _health(self) -> None:
-        reply = await self._context.controller.ask(
-            "health", within_s=HEALTH_WITHIN_S, is_patient=False, is_typical=False
-        )
+        # A token that has run out may be refused even where none is asked for.
+        is_public = self._operation("health") in self._context.target.contract.public
+        token = "" if is_public else self._context.controller.token
+        reply = await self._ask_health(token)
+        if token and reply.answer.status in REFUSED and (newer := await self._signing.token(token)):
+            reply = await self._ask_health(newer)
         is_limited = reply.answer.status == 429
         if not is_limited:
             self._count(has_failed=not reply.ok, took_s=reply.answer.elapsed_s)
         is_up = reply.ok or is_limited
         self._keep("health", is_up, NOTHING if is_up else reply.problem)
+
+    async def _ask_health(self, token: str) -> Reply:
+        return await self._context.controller.ask(
+            "health", within_s=HEALTH_WITHIN_S, token=token, is_patient=False, is_typical=False
+        )
 
     async def _socket(self) -> None:
         token = await self._signing.token() if "{token}" in self._operation("ws") else ""
@@ -113,6 +122,8 @@ class Probing:
             self._keep("socket", True, NOTHING)
             return
         problem = talked.error.sentence if talked.error else NOTHING
+        if token and not problem and not _is_unauthorized(talked):
+            self._signing.accepted()
         if not problem and _is_unauthorized(talked):
             problem = clean(f"the socket was closed at once with code {talked.close_code}")
         self._count(has_failed=bool(problem), took_s=self._mono() - began_s)

@@ -145,6 +145,8 @@ class Scraping:
         if answer.status in (401, 403) and (token := await self._signing.token(self._token)):
             self._token = token
             answer = await ask("GET", self.path, within_s=SCRAPE_WITHIN_S, token=token, headers=headers)
+        if self._token and answer.status == 200:
+            self._signing.accepted()
         return answer
 
     def _refused(self, answer: Answer) -> Clean:

@@ -10,17 +10,19 @@ from checks.context import Context
 from checks.monitoring.sources.asking import Notes
 from checks.text import clean
 
-AGAIN_AFTER_S = 60.0
-"""A sign-in is limited by any target worth its name."""
+AGAIN_AFTER_S, LONGEST_PAUSE_S = 60.0, 900.0
+"""A sign-in is limited by any target worth its name: where tokens are refused again and again, it is tried less often,
+so that nobody else is kept from signing in."""
 SIGN_IN_WITHIN_S = 2.0
 
 
 class Signing:
-    """Signs in with the profile's credentials, once a minute at most."""
+    """Signs in with the profile's credentials, once a minute at most; what it signed in for is the run's token."""
 
     def __init__(self, context: Context, notes: Notes, *, mono: Callable[[], float]) -> None:
         self._context, self._notes, self._mono = context, notes, mono
         self._tried_s = -math.inf
+        self._pause_s = AGAIN_AFTER_S
         self._lock = asyncio.Lock()
 
     @property
@@ -28,6 +30,10 @@ class Signing:
         """Whether the profile names a token or credentials."""
         known = self._context.target.credentials
         return bool(self._context.controller.token or (known.username and known.password))
+
+    def accepted(self) -> None:
+        """The token was taken: the next sign-in, when it runs out, need not wait for long."""
+        self._pause_s = AGAIN_AFTER_S
 
     async def token(self, refused: str = "") -> str:
         """A token that is not `refused`; empty where there is none now."""
@@ -37,8 +43,10 @@ class Signing:
                 return controller.token
             known = self._context.target.credentials
             now_s = self._mono()
-            if not (known.username and known.password) or now_s - self._tried_s < AGAIN_AFTER_S:
+            if not (known.username and known.password) or now_s - self._tried_s < self._pause_s:
                 return ""
+            if self._tried_s > -math.inf:
+                self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
             self._tried_s = now_s
             reply = await controller.ask(
                 "login",

@@ -14,6 +14,7 @@ from console.demo.faults import (
     limits,
     load,
     log,
+    monitoring,
     performance,
     settings,
     surface,
@@ -23,7 +24,7 @@ from console.demo.faults import (
 )
 from console.demo.faults.fault import Fault
 
-__all__ = ["FAULTS", "Fault", "UnknownFaultError", "checked"]
+__all__ = ["FAULTS", "SWITCHABLE", "Fault", "UnknownFaultError", "checked"]
 
 FAULTS: tuple[Fault, ...] = (
     *walkthrough.FAULTS,
@@ -38,7 +39,10 @@ FAULTS: tuple[Fault, ...] = (
     *performance.FAULTS,
     *limits.FAULTS,
     *load.FAULTS,
+    *monitoring.FAULTS,
 )
+SWITCHABLE = frozenset(fault.name for fault in FAULTS if fault.is_switchable)
+"""The faults that can be switched on and off while the demo runs."""
 
 
 class UnknownFaultError(Exception):

@@ -15,7 +15,7 @@ FAULTS: tuple[Fault, ...] = (
         is_alone=True,
     ),
     Fault("wrong-host", "the certificate is for another host", ("TLS-03",), is_alone=True),
-    Fault("certificate-expires", "the certificate ends in five days", ("ENC-03",)),
+    Fault("certificate-expires", "the certificate ends in five days", ("ENC-03",), fires=("certificate",)),
     Fault("weak-key", "the key of the certificate is RSA with 1024 bit", ("TLS-04",), is_alone=True),
     Fault("no-hsts", "Strict-Transport-Security is not sent", ("TLS-05",)),
     Fault("plain-too", "the port of TLS answers plain HTTP as well", ("TLS-06",)),

@@ -6,7 +6,13 @@ from console.demo.faults.fault import Fault
 from console.demo.faults.tokens import FORGED
 
 FAULTS: tuple[Fault, ...] = (
-    Fault("unhealthy", "/health answers 503 with status degraded", ("WALK-01",)),
+    Fault(
+        "unhealthy",
+        "/health answers 503 with status degraded",
+        ("WALK-01",),
+        fires=("target-up", "log-errors"),
+        is_switchable=True,
+    ),
     Fault("page-missing", "the web page answers 404", ("WALK-02",)),
     Fault("part-missing", "the page is served, its script answers 404", ("WALK-02",)),
     Fault("part-replaced", "the page itself is answered in place of its script", ("WALK-02",)),
@@ -20,7 +26,13 @@ FAULTS: tuple[Fault, ...] = (
         "a launch is answered with the controller's own process, and launches nothing",
         ("WALK-04",),
     ),
-    Fault("websocket-refused", "the WebSocket handshake is refused with a good token", ("WALK-05",)),
+    Fault(
+        "websocket-refused",
+        "the WebSocket handshake is refused with a good token",
+        ("WALK-05",),
+        fires=("websocket-up",),
+        is_switchable=True,
+    ),
     Fault("task-fails", "a command over REST is answered 500 and not given to the bot", ("WALK-06",)),
     Fault(
         "reply-lost", "a command over WebSocket is stored with its reply, but never answered", ("WALK-07",)
