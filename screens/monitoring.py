@@ -21,7 +21,7 @@ from screens.audit import Audit
 from screens.dialogs.dialog import Dialog
 from screens.dialogs.drill import DrillCode
 from screens.monitoring_acts import ACTS, KEYS, answer_of
-from screens.monitoring_text import COLUMNS, count, notes, rows, title, unreachable, watch_line
+from screens.monitoring_text import COLUMNS, count, rows, title, unreachable, watch_line
 from screens.monitoring_view import details, drill_line, drill_lines, history
 from screens.picture import Picture
 from screens.requests import ActionWanted, ExportsWanted, WatchWanted
@@ -239,5 +239,7 @@ class Monitoring(Audit):
 
     def _notes(self) -> str:
         """How the picture is shown; a small terminal has no frame whose title tells what is left out."""
-        is_compact = self.query_one(Chart).is_compact
-        return notes(is_paused=self._is_paused, is_compact=is_compact, only=self._only)
+        told = ["picture paused, p goes on"] if self._is_paused else []
+        told += ["low bandwidth"] if self.query_one(Chart).is_compact else []
+        told += ["only what is not OK, f shows all"] if self._only else []
+        return f" {' · '.join(told)}" if told else ""

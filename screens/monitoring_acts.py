@@ -18,8 +18,8 @@ from screens.dialogs.dialog import Dialog
 from screens.dialogs.drill import DrillBegun, DrillCode
 from screens.dialogs.silence import SilenceForm
 from screens.dialogs.threshold import ThresholdForm
-from screens.monitoring_text import is_firing, state_text, title_of, value_text
-from screens.monitoring_view import drill_lines, first_rung, is_drilled, ladder
+from screens.monitoring_text import drilled, is_firing, state_text, title_of, value_text
+from screens.monitoring_view import drill_lines, first_rung, ladder
 
 Wanted = Dialog[Any] | Action | str
 
@@ -56,7 +56,7 @@ def try_contact(one: Row, board: Board) -> Wanted:
 
 def drill(one: Row, board: Board) -> Wanted:
     """Choose whom a drill is to reach."""
-    if is_drilled(board):
+    if drilled(board):
         return "A drill is under way already: c types its code, or it ends by itself."
     if first_rung(one, board) is None:
         return _nobody(one)
@@ -65,7 +65,7 @@ def drill(one: Row, board: Board) -> Wanted:
 
 def code(one: Row, board: Board) -> Wanted:
     """Type the code of the drill under way, whatever it drills."""
-    if board.drill is None or not is_drilled(board):
+    if board.drill is None or not drilled(board):
         return "No drill is under way; d begins one."
     return DrillCode(Content("\n").join(drill_lines(board.drill, board)))
 

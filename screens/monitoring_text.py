@@ -98,7 +98,7 @@ def state_text(one: Row, at: datetime) -> str:
 
 def marks(one: Row, board: Board) -> list[str]:
     """Who is told next and when, or why nobody is; then what else is to be known, the most pressing first."""
-    hushed: list[str] = []
+    hushed = ["drill"] if drilled(board) == one.threshold.name else []
     if one.inhibitor:
         hushed.append(f"consequence of {title_of(one.inhibitor, board)}")
     if one.silence:
@@ -119,6 +119,11 @@ def told_next(one: Row, board: Board) -> str:
         return f"→ {one.next_contact} " + (f"in {lasted(in_s)}" if in_s >= 1 else "now")
     severity = one.threshold.severity
     return "all told" if any(rung.severity is severity for rung in board.ladder) else "NOBODY IS TOLD"
+
+
+def drilled(board: Board) -> str:
+    """Name of the threshold that is being drilled; empty where none is."""
+    return board.drill.threshold if board.drill is not None and not board.drill.is_over else ""
 
 
 def is_firing(one: Row) -> bool:
@@ -235,11 +240,3 @@ def lasted(seconds: float) -> str:
 
 def _since(moment: datetime | None, at: datetime) -> str:
     return lasted((at - moment).total_seconds()) if moment else ""
-
-
-def notes(*, is_paused: bool, is_compact: bool, only: bool) -> str:
-    """How the picture is shown, for a line; empty where there is nothing to say of it."""
-    told = ["picture paused, p goes on"] if is_paused else []
-    told += ["low bandwidth"] if is_compact else []
-    told += ["only what is not OK, f shows all"] if only else []
-    return f" {' · '.join(told)}" if told else ""

@@ -11,6 +11,7 @@ from checks.monitoring.model import Delivery, Message, Row, Told
 from checks.monitoring.signals import SIGNALS
 from checks.text import clean, one_line
 from screens.monitoring_text import (
+    drilled,
     is_firing,
     lasted,
     left,
@@ -50,7 +51,7 @@ def history(one: Row, board: Board) -> ChartData:
         f"{SIGNALS[threshold.signal].title} from {begins:%H:%M:%S}Z",
         (Series("now", tuple((span_s - ago_s, value) for ago_s, value in one.history), now),),
         limit=threshold.limit,
-        limit_label=f"limit {limit_text(threshold)}",
+        limit_label=f"limit {limit_text(threshold)}" if threshold.limit >= 0 else "",
         x_to=next((full_s / part for part in PARTS if full_s / part >= span_s), span_s),
         empty=one_line(one.reading.problem, 120)
         or ("no value yet" if one.reading.applies else "there is nothing to watch"),
@@ -146,6 +147,10 @@ def _judged_over(one: Row) -> str:
 
 def _people(one: Row, board: Board) -> list[Line]:
     found: list[Line] = []
+    if board.drill is not None and drilled(board) == one.threshold.name:
+        found.append(
+            _told("WAIVED", f"a drill: its limit is moved, nobody but {board.drill.contact} is told")
+        )
     if one.inhibitor:
         found.append(_told("WAIVED", f"consequence of {title_of(one.inhibitor, board)}: nobody is told"))
     if one.silence:
@@ -242,8 +247,3 @@ def _delivery(message: Message) -> Content:
 def _told(outcome: str, text: str) -> Content:
     shown = look(outcome)
     return Content.assemble((f"{shown.glyph} ", f"bold {shown.style}"), text)
-
-
-def is_drilled(board: Board) -> bool:
-    """Whether a drill is under way."""
-    return board.drill is not None and not board.drill.is_over

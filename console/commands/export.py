@@ -42,7 +42,7 @@ def export(kind: str, folder: Path, of_demo: bool, force: bool, profile: Path | 
     for path in write(files, folder, is_forced=force):
         click.echo(path)
     for note in dict.fromkeys(note for one in files for note in one.notes):
-        click.echo(f"To do: {note}")
+        click.echo(f"Note: {note}")
 
 
 def running_demo() -> Path:

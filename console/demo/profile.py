@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 
 from console.demo.backup import FOLDER
 from console.demo.connecting import pool_under
+from console.demo.faults.watched import THRESHOLDS as CARELESS
 from console.demo.limits import LIMITS
 from console.demo.settings import (
     CREDENTIALS_FILE,
@@ -133,8 +134,11 @@ def _profile(settings: Settings, url: str, port: int, store: Store, pager_port: 
             "token_lifetime_s": "3600",
         },
         "review": {"id": "demo"},
-        "monitoring": {"interval_s": INTERVAL_S},
-        "escalation": {"critical": ["on-call", "lead 2m"], "warning": ["on-call"]},
+        "monitoring": _monitoring(settings),
+        "escalation": {
+            "critical": ["on-call"] if "ladder-of-one" in settings.faults else ["on-call", "lead 2m"],
+            "warning": ["on-call"],
+        },
         "contract": {
             "rest_auth": "bearer",
             "max_command_bytes": MAX_COMMAND_BYTES,
@@ -145,7 +149,11 @@ def _profile(settings: Settings, url: str, port: int, store: Store, pager_port: 
     for contact, (variable, person) in CONTACTS.items():
         read_at = f"{person} (the pager: http://127.0.0.1:{pager_port}/)"
         sections[f"contacts.{contact}"] = {"person": read_at, "url_env": variable}
-    for threshold, wanted in THRESHOLDS.items():
+    thresholds = dict(THRESHOLDS)
+    for fault, (name, values) in CARELESS.items():
+        if fault in settings.faults:
+            thresholds[name] = {**thresholds.get(name, {}), **values}
+    for threshold, wanted in thresholds.items():
         sections[f"thresholds.{threshold}"] = wanted
     for operation, limit in LIMITS.items():
         is_declared = not ("limit-undeclared" in settings.faults and operation == "login")
@@ -156,6 +164,14 @@ def _profile(settings: Settings, url: str, port: int, store: Store, pager_port: 
         sections[f"scenarios.{scenario}.criteria"] = {"p95_s": P95_S}
     head = "# Written by the demo target for itself, at each start."
     return "\n\n".join([head, *(_section(name, values) for name, values in sections.items())]) + "\n"
+
+
+def _monitoring(settings: Settings) -> Mapping[str, Value]:
+    if "runbooks-missing" not in settings.faults:
+        return {"interval_s": INTERVAL_S}
+    empty = settings.data / "runbooks"
+    empty.mkdir(exist_ok=True)
+    return {"interval_s": INTERVAL_S, "runbooks": str(empty)}
 
 
 def _database(settings: Settings, store: Store) -> str:

@@ -194,6 +194,15 @@ async def test_a_drill_is_told_with_its_times_until_its_end_and_its_failure_with
         await until(pilot, lambda: "✘ came to nothing: nobody answered within 15 min" in pane.shown)
 
 
+async def test_what_a_drill_makes_fire_is_no_cause_to_run() -> None:
+    board = replace(troubled(), drill=drill(threshold="error-rate"))
+    async with monitored(board) as (app, _, _):
+        assert "for 1:00  drill" in text_of(app)
+        assert "→ lead" not in text_of(app)
+        said = "a drill: its limit is moved, nobody but on-call is told"
+        assert said in " ".join(app.screen.query_one(EvidencePane).shown.split())
+
+
 async def test_w_asks_for_the_exports() -> None:
     async with monitored(quiet()) as (_, pilot, asked):
         await pilot.press("w")

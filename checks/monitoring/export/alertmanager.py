@@ -70,7 +70,7 @@ def config(target: Target) -> ExportFile:
     more = (
         "",
         "Rung 2, 3, ... of a ladder is an alert of its own, whose rule has a longer `for`. Nobody acknowledges here: a",
-        "silence by the label `threshold` is what ends a ladder.",
+        "silence by the label `threshold` is what ends a ladder. What is over while its cause fires is not told.",
         f"Route {WATCHDOG} to a dead man's switch; here it is told to nobody.",
         *notes,
         *nobody,

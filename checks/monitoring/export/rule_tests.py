@@ -21,7 +21,7 @@ from checks.monitoring.model import AlertKind, Threshold
 from checks.target import Target
 
 TESTS_FILE = "gonogo-rules-test.yml"
-MOST_STEPS = 400
+MOST_STEPS = 100
 """Of the longest test: rules of a day are tried in greater steps than those of a minute."""
 
 

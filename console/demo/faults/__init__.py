@@ -21,6 +21,7 @@ from console.demo.faults import (
     tls,
     tokens,
     walkthrough,
+    watched,
 )
 from console.demo.faults.fault import Fault
 
@@ -40,6 +41,7 @@ FAULTS: tuple[Fault, ...] = (
     *limits.FAULTS,
     *load.FAULTS,
     *monitoring.FAULTS,
+    *watched.FAULTS,
 )
 SWITCHABLE = frozenset(fault.name for fault in FAULTS if fault.is_switchable)
 """The faults that can be switched on and off while the demo runs."""

@@ -42,10 +42,10 @@ def target_of(folder: Path, text: str = PROFILE, **environ: str) -> Target:
 
 
 def program(name: str) -> str:
-    """Where a program is; without it the test is skipped, and fails on the build server."""
+    """Where a program is; without it the test is skipped, and fails on the build server, which installs them."""
     found = shutil.which(name)
     if found is None:
-        if os.environ.get("CI"):
+        if os.environ.get("CI") and name != "systemd-analyze":  # a container has no systemd
             pytest.fail(f"{name} is not installed")
         pytest.skip(f"needs {name}")
     return found
