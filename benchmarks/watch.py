@@ -148,6 +148,7 @@ async def cpu_of_looks(target: Target, folder: Path, seconds: float, interval_s:
         announce=nobody,
         clock=utc_now,
     ) as (context, _):
+        context.http.is_evidence_kept = False  # as `Watching` has it
         whole = await _share(target.thresholds, context, seconds, interval_s)
         asked = await _asking_alone(context, max(seconds / 3, 3 * interval_s), interval_s)
         print(

@@ -14,9 +14,17 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
     from xdist.scheduler import LoadFileScheduling
 
-SLOW = ("commands/test_story", "console/test_pty", "commands/test_interrupted", "commands/test_load")
+SLOW = (
+    "monitoring/test_parity",
+    "commands/test_story",
+    "console/test_pty",
+    "commands/test_interrupted",
+    "commands/test_load",
+)
 """Begun first, so that no process is left with one of them when the others are done."""
 MEASURING = "tests/faults/"
+UNMEASURED = ("tests/faults/test_watched", "tests/faults/test_monitoring")
+"""They judge no response times: any process may have them, when it has time."""
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -26,7 +34,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 
     class ByFile(LoadFileScheduling):  # type: ignore[misc]  # xdist comes without types
         def _split_scope(self, nodeid: str) -> str:
-            return MEASURING if nodeid.startswith(MEASURING) else super()._split_scope(nodeid)
+            is_measuring = nodeid.startswith(MEASURING) and not nodeid.startswith(UNMEASURED)
+            return MEASURING if is_measuring else super()._split_scope(nodeid)
 
     return ByFile(config, log)
 
@@ -34,7 +43,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 def place(item: pytest.Item) -> int:
     """Where the file of a test stands in the order."""
     path = item.path.as_posix()
-    if MEASURING in path:
+    if MEASURING in path and not any(name in path for name in UNMEASURED):
         return 0
     return next((place for place, slow in enumerate(SLOW, 1) if slow in path), len(SLOW) + 1)
 

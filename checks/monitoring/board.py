@@ -133,8 +133,13 @@ class Board:
 
     @property
     def firing(self) -> tuple[Row, ...]:
-        """The rows whose limit or NO DATA alert fires."""
-        return tuple(row for row in self.rows if row.limit.is_firing or row.no_data.is_firing)
+        """The rows whose limit or NO DATA alert fires, without the one that a drill makes fire."""
+        drilled = self.drill.threshold if self.drill and not self.drill.is_over else ""
+        return tuple(
+            row
+            for row in self.rows
+            if (row.limit.is_firing or row.no_data.is_firing) and row.threshold.name != drilled
+        )
 
     def document(self) -> dict[str, Any]:
         """As JSON values; histories are cut to the newest 120 points."""

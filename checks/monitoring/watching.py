@@ -139,6 +139,7 @@ class Watching:
             announce=nobody,
             clock=self._clock,
         ) as (context, _):
+            context.http.is_evidence_kept = False
             try:
                 watch = self._watch = Watch(
                     context,

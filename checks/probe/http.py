@@ -108,6 +108,8 @@ class HttpProbe:
         self._redactor = redactor
         self._clock = clock
         self.meter = meter or Meter()
+        self.is_evidence_kept = True
+        """Whether evidence holds what was sent and what came, not only the line that says so."""
         # Loading the system's certificates takes longer than a whole walkthrough step; without TLS an empty
         # context does, and it would refuse every certificate.
         is_secure = base_url.startswith("https")
@@ -160,8 +162,11 @@ class HttpProbe:
         status, seen, body, error = await self._exchange(method, url, sent, content, within_s)
         elapsed_s = time.monotonic() - began
         error = redacted(error, self._redactor)
-        evidence = self._evidence(
-            method, url, sent, content, status, seen, body, error, elapsed_s, started_at
+        # A watch asks thousands of times a day and shows none of it: then only the line is kept.
+        evidence = (
+            self._evidence(method, url, sent, content, status, seen, body, error, elapsed_s, started_at)
+            if self.is_evidence_kept
+            else self._evidence(method, url, {}, None, status, {}, b"", error, elapsed_s, started_at)
         )
         return Answer(status, seen, body, error, started_at, elapsed_s, evidence)
 

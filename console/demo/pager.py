@@ -148,8 +148,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _take(self, contact: str, raw: bytes) -> None:
         try:
-            said = json.loads(raw)
-            title, text = said["title"], said["message"]
+            title, text = _told(json.loads(raw))
         except (ValueError, LookupError, TypeError, RecursionError):
             title = text = None
         if not isinstance(title, str) or not isinstance(text, str):
@@ -210,3 +209,11 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+def _told(said: Any) -> tuple[object, object]:
+    """Title and text of what Apprise, or Alertmanager's webhook, posts. Raises KeyError or TypeError for anything else."""
+    if isinstance(said, dict) and isinstance(said.get("alerts"), list):
+        lines = [f"{one['status']}: {one['annotations']['summary']}" for one in said["alerts"]]
+        return f"Alertmanager: {said['status']}", "\n".join(lines)
+    return said["title"], said["message"]

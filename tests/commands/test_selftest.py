@@ -40,7 +40,9 @@ def test_what_there_is_not_is_told_in_a_sentence(gonogo: Gonogo) -> None:
 
 def test_every_check_is_listed_with_a_bad_case_that_proves_it(gonogo: Gonogo) -> None:
     listed = json.loads(gonogo("checks", "--json").out)
-    assert [one["id"] for one in listed if not one["faults"]] == []
+    # A drill that came to nothing, and a load run that wakes people, are no faults of a target.
+    unproved = {one["id"] for one in listed if not one["faults"]}
+    assert unproved == {"MON-06", "MON-08"}, "tests/checks/monitoring/test_judging.py proves these"
     audit = [one for one in listed if one["area"] == "audit"]
     assert len(audit) >= 50
     assert all(one["subject"] and one["fix"] and one["why"] and one["sends"] for one in audit)

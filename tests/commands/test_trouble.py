@@ -25,7 +25,7 @@ def gonogo(tmp_path: Path) -> Gonogo:
     [
         (["run", "--profile", "nowhere.toml"], "nowhere.toml"),
         (["run", "everything"], "everything"),
-        (["run", "monitoring"], "no checks"),
+        (["run", "signoff"], "no checks"),
         (["run", "--demo", "--fault", "no-such"], "no-such"),
         (["run", "--fault", "reply-lost"], "--fault belongs to --demo"),
         (["demo", "--fault", "no-such"], "no-such"),
