@@ -6,6 +6,7 @@ journalled, messages made (`escalation.due`) and handed to the outbox, the board
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -49,8 +50,10 @@ from checks.monitoring.sources.collector import Collector
 from checks.target import Target
 from checks.text import clean, one_line
 
-HISTORY = 240
-"""Points of each threshold's history: twenty minutes at a look every five seconds."""
+HISTORY = 120
+"""Points of each threshold's history: ten minutes at a look every five seconds."""
+SHARE_EVERY_S = 5.0
+"""Others can follow that often; what changes an alert is shared at once."""
 SHOWN_MESSAGES = 40
 CLOCK_SET_S = 2.0
 """A wall clock that went by so much more or less than the monotonic one was set."""
@@ -99,6 +102,8 @@ class Watch:
         self._before: Moment | None = None
         self._began_at = now
         self._looks = 0
+        self._shared: tuple[object, ...] = ()
+        self._shared_s = -math.inf
         self._outbox = Outbox(target.contacts, self._keep, waiting=past.undelivered, clock=clock, mono=mono)
         own = {"notifier-failures": self._undelivered, "go-standing": standing}
         self._collector = Collector(context, self._people.thresholds, own=own, mono=mono)
@@ -135,6 +140,10 @@ class Watch:
         self._before = now
         self._looks += 1
         board = self.board()
+        states = tuple((row.state, row.acknowledged, row.silence) for row in board.rows)
+        if states == self._shared and now.mono_s - self._shared_s < SHARE_EVERY_S:
+            return board
+        self._shared, self._shared_s = states, now.mono_s
         try:
             files.write_board(self._folder, board)
         except OSError as problem:
@@ -348,7 +357,7 @@ class Watch:
             reading=self._readings.get(threshold.name, Reading(None, problem=clean("not looked at yet"))),
             limit=watched.limit.alert,
             no_data=watched.no_data.alert,
-            history=tuple((round(mono_s - at_s, 1), value) for at_s, value in self._history[threshold.name]),
+            history=tuple((mono_s - at_s, value) for at_s, value in self._history[threshold.name]),
             silence=silence,
             inhibitor=above,
             acknowledged=acknowledged,

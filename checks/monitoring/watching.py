@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -69,7 +70,7 @@ class Watching:
         self._who = who
         self._clock, self._mono = clock, mono
         self._watch: Watch | None = None
-        self._told_at = ""
+        self._complaint = ""
         self.board: Board | None = None
         """The newest board, own or followed."""
 
@@ -85,8 +86,12 @@ class Watching:
             if journal is None:
                 await self.follow(TAKE_OVER_EVERY_S)
                 continue
-            async with self._watched(journal) as watch:
-                await self._look_after_look(watch)
+            try:
+                async with self._watched(journal) as watch:
+                    await self._look_after_look(watch)
+            except Exception as problem:  # noqa: BLE001 - it is tried again, and ends nothing else
+                self._complain(f"Nothing can be watched: {_sentence(problem)}")
+                await asyncio.sleep(TAKE_OVER_EVERY_S)
 
     async def follow(self, seconds: float) -> None:
         """Tell the board that another process writes, for so long."""
@@ -118,9 +123,7 @@ class Watching:
         try:
             journal = open_journal(self._review, actor=self._who, clock=self._clock)
         except GonogoError as problem:
-            if self._told_at != str(problem):
-                self._told_at = str(problem)
-                self._announce(Notice(clean(f"Nothing can be watched: {problem}"), is_warning=True))
+            self._complain(f"Nothing can be watched: {problem}")
             return None
         if journal.read_only:
             journal.close()
@@ -162,13 +165,23 @@ class Watching:
     async def _look_after_look(self, watch: Watch) -> None:
         due = time.monotonic()
         while True:
-            self._tell(await watch.look())
+            try:
+                self._tell(await watch.look())
+                self._complaint = ""
+            except Exception as problem:  # noqa: BLE001 - one look that fails must not be the last
+                self._complain(f"A look of the watch failed: {_sentence(problem)}")
             # The schedule is absolute: looks do not drift; ones that were missed are not made up for.
             due = max(due + watch.interval_s, time.monotonic())
             while (left := due - time.monotonic()) > 0:
                 await asyncio.sleep(min(left, TEND_EVERY_S) if watch.is_telling else left)
                 if watch.is_telling:
                     await watch.tend()
+
+    def _complain(self, sentence: str) -> None:
+        """Once for each trouble, however long it lasts."""
+        if self._complaint != sentence:
+            self._complaint = sentence
+            self._announce(Notice(clean(sentence), is_warning=True))
 
     def _aged(self, board: Board) -> Board:
         age_s = (self._clock() - board.at).total_seconds()
@@ -181,3 +194,12 @@ class Watching:
     def _tell(self, board: Board) -> None:
         self.board = board
         self._announce(BoardTold(board))
+
+
+def _sentence(problem: Exception) -> str:
+    """What is wrong, for a person; of what nobody expected, where it came from."""
+    if isinstance(problem, GonogoError):
+        return str(problem)
+    where = traceback.extract_tb(problem.__traceback__)[-1]
+    place = f"{Path(where.filename).name}:{where.lineno}"
+    return f"{type(problem).__name__} at {place}; it is tried again, please report it"

@@ -190,6 +190,14 @@ def _escape(code: int) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def _told(said: Any) -> tuple[object, object]:
+    """Title and text of what Apprise, or Alertmanager's webhook, posts. Raises KeyError or TypeError for the rest."""
+    if isinstance(said, dict) and isinstance(said.get("alerts"), list):
+        lines = [f"{one['status']}: {one['annotations']['summary']}" for one in said["alerts"]]
+        return f"Alertmanager: {said['status']}", "\n".join(lines)
+    return said["title"], said["message"]
+
+
 def main() -> None:
     """Serve until standard input ends."""
     if "detach" in sys.argv[2:] and os.fork():
@@ -209,11 +217,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-
-
-def _told(said: Any) -> tuple[object, object]:
-    """Title and text of what Apprise, or Alertmanager's webhook, posts. Raises KeyError or TypeError for anything else."""
-    if isinstance(said, dict) and isinstance(said.get("alerts"), list):
-        lines = [f"{one['status']}: {one['annotations']['summary']}" for one in said["alerts"]]
-        return f"Alertmanager: {said['status']}", "\n".join(lines)
-    return said["title"], said["message"]

@@ -49,6 +49,25 @@ def test_what_is_posted_is_shown_the_newest_first_and_kept(demo: DemoProcess) ->
     assert (demo.profile.parent / "pager.jsonl").stat().st_mode & 0o777 == 0o600
 
 
+def test_what_alertmanager_posts_is_shown_too(demo: DemoProcess) -> None:
+    alerts = [
+        {
+            "status": "firing",
+            "labels": {"alertname": "ErrorRate"},
+            "annotations": {"summary": "Error rate is 2 %"},
+        },
+        {"status": "resolved", "labels": {}, "annotations": {"summary": "Disk is 80 %"}},
+    ]
+    raw = json.dumps({"version": "4", "status": "firing", "receiver": "on-call", "alerts": alerts})
+    kind = {"Content-Type": "application/json"}
+    assert httpx.post(f"{demo.pager}on-call", content=raw, headers=kind).status_code == 200
+    text = httpx.get(demo.pager).text
+    assert (
+        "to on-call: Alertmanager: firing\n    firing: Error rate is 2 %\n    resolved: Disk is 80 %" in text
+    )
+    assert httpx.post(f"{demo.pager}on-call", content='{"alerts": [{}]}', headers=kind).status_code == 400
+
+
 def test_the_profile_has_contacts_that_end_at_it(demo: DemoProcess) -> None:
     profile = tomllib.loads(demo.profile.read_text("utf-8"))
     variables = settings(demo.profile.parent / "credentials.env")

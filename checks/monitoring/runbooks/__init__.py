@@ -28,7 +28,11 @@ def runbook_text(name: str, folder: str = "") -> str | None:
 def runbook_names() -> tuple[str, ...]:
     """The runbooks that ship with gonogo."""
     return tuple(
-        sorted(entry.name.removesuffix(".md") for entry in files(__package__).iterdir() if entry.name.endswith(".md"))
+        sorted(
+            entry.name.removesuffix(".md")
+            for entry in files(__package__).iterdir()
+            if entry.name.endswith(".md")
+        )
     )
 
 
@@ -36,6 +40,8 @@ def missing_headings(text: str) -> list[str]:
     """The headings that `text` lacks, or that have nothing below them."""
     sections = re.split(r"(?m)^#{1,6}\s+(.+?)\s*#*\s*$", text)
     filled = {
-        title.strip().lower() for title, body in zip(sections[1::2], sections[2::2], strict=False) if body.strip()
+        title.strip().lower()
+        for title, body in zip(sections[1::2], sections[2::2], strict=False)
+        if body.strip()
     }
     return [heading for heading in HEADINGS if heading.lower() not in filled]

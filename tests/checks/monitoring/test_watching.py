@@ -229,3 +229,27 @@ async def test_a_journal_that_cannot_be_written_does_not_end_the_watch(
         told = kinds(review)
     assert "alert error-rate" in told
     assert len(webhook.of("on-call", "Error rate")) == 1
+
+
+async def test_a_look_that_fails_is_told_and_is_not_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from checks.monitoring.sources.collector import Collector
+
+    real, is_broken = Collector.look, [False]
+
+    async def look(self: Collector) -> object:
+        if is_broken[0]:
+            raise RuntimeError("nobody expected this")
+        return await real(self)
+
+    monkeypatch.setattr(Collector, "look", look)
+    async with steered(tmp_path) as (target, webhook, profile):
+        async with watching(profile, tmp_path / "r") as (_, seen):
+            await until(lambda: seen.state("error-rate") == "OK", lambda: seen.boards)
+            is_broken[0] = True
+            await until(lambda: any("RuntimeError" in told for told in seen.notices), lambda: seen.notices)
+            is_broken[0] = False
+            target.bad = 5
+            await until(lambda: bool(webhook.of("on-call", "Error rate")), lambda: webhook.got)
+        assert len(seen.notices) == 1
