@@ -30,6 +30,19 @@ async def test_a_broken_limit_fires_tells_escalates_and_resolves(tmp_path: Path)
             await until(lambda: seen.state("error-rate") == "OK", lambda: seen.boards)
             target.bad = 5
             await until(lambda: seen.state("error-rate") == "FIRING", lambda: seen.board.row("error-rate"))
+            fired = next(
+                board for board in seen.boards if (row := board.row("error-rate")) and row.limit.is_firing
+            )
+            row = fired.row("error-rate")
+            assert row is not None
+            assert row.limit.fired_at is not None
+            assert row.limit.active_at is not None
+            assert (row.limit.fired_at - row.limit.active_at).total_seconds() >= row.threshold.for_s
+            # At the first look at which its time had passed: the look before was too early.
+            before = next(board for board in seen.boards if board.looks == fired.looks - 1)
+            early = before.row("error-rate")
+            assert early is not None
+            assert early.state == "PENDING"
             await until(lambda: bool(webhook.of("lead", "Error rate")), lambda: webhook.got)
             target.bad = 0
             await until(lambda: seen.state("error-rate") == "RESOLVED", lambda: seen.board.row("error-rate"))
