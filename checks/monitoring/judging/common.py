@@ -28,6 +28,12 @@ WITHIN_S = 45.0
 LONGEST_FOR_S = 300.0
 """A limit that has to be broken for longer than five minutes is told too late (mission task 5)."""
 LONGEST_NO_DATA_S = 180.0
+LONGEST_WINDOW_S = 900.0
+"""Over a longer window, what is bad now is hidden by what was good before."""
+MOST_LEAST_EVENTS = 1000
+"""A rule that asks for more events than that sleeps through most nights."""
+LESS_IS_BAD = ("up", "days")
+"""Units of signals of which too little is bad; of all others it is too much."""
 Function = Callable[[Context], Awaitable[Outcome]]
 
 
@@ -83,6 +89,7 @@ def judged(found: Gathered, wanted: Sequence[Wanted], context: Context) -> Outco
     """Whether each wanted limit is watched, strict enough, tested and live."""
     wrong, unknown, told, expected = list[str](), list[str](), list[str](), list[str]()
     evidence: list[Evidence] = []
+    is_live = False
     for want in wanted:
         signal = SIGNALS[want.signal]
         expected.append(
@@ -107,6 +114,7 @@ def judged(found: Gathered, wanted: Sequence[Wanted], context: Context) -> Outco
                 f"{signal.title} rests on no request: nothing of our own traffic was counted by {reading.source}"
             )
         else:
+            is_live = True
             told.append(f"{signal.title} {value(threshold, reading)} ({reading.source})")
     observed, all_hoped = "; ".join(told), "; ".join(expected)
     if wrong:
@@ -114,6 +122,14 @@ def judged(found: Gathered, wanted: Sequence[Wanted], context: Context) -> Outco
     if unknown:
         return inconclusive(
             Reason.NO_SOURCE, ". ".join(unknown), observed=observed, expected=all_hoped, evidence=evidence
+        )
+    if not is_live:  # what does not apply was not looked at either
+        return inconclusive(
+            Reason.NO_SOURCE,
+            f"Nothing of it can be seen here: {observed}; name what the target has in the profile",
+            observed=observed,
+            expected=all_hoped,
+            evidence=evidence,
         )
     return passed(
         f"Watched, tested and live: {observed}", observed=observed, expected=all_hoped, evidence=evidence
@@ -123,6 +139,18 @@ def judged(found: Gathered, wanted: Sequence[Wanted], context: Context) -> Outco
 def _lax(threshold: Threshold, want: Wanted) -> list[str]:
     signal, wrong = SIGNALS[threshold.signal], []
     is_upper = threshold.comparison in (Comparison.ABOVE, Comparison.AT_LEAST)
+    if is_upper is (signal.unit in LESS_IS_BAD):
+        return [
+            f"{threshold.title} fires on the wrong side of its limit: {threshold.comparison.value} {threshold.limit:g}"
+        ]
+    if threshold.window_s > LONGEST_WINDOW_S:
+        wrong.append(
+            f"{threshold.title} is computed over {threshold.window_s:g} s, more than {LONGEST_WINDOW_S:g} s"
+        )
+    if threshold.least_events > MOST_LEAST_EVENTS:
+        wrong.append(
+            f"{threshold.title} asks for {threshold.least_events} events, more than {MOST_LEAST_EVENTS}"
+        )
     too_lax = threshold.limit > want.limit if is_upper else threshold.limit < want.limit
     if too_lax:
         wrong.append(

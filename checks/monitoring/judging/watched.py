@@ -185,10 +185,14 @@ async def calm(context: Context) -> Outcome:
     if broken:
         told = "; ".join(f"{one.title} {value(one, found.newest(one.name))}" for one in broken)
         return failed(f"Beyond the limit: {told}", observed=observed, expected=expected, evidence=evidence)
-    if missing:
+    if missing or not applying:
         told = "; ".join(f"{one.title}: {found.newest(one.name).problem or 'no value'}" for one in missing)
         return inconclusive(
-            Reason.NO_SOURCE, f"Without data: {told}", observed=observed, expected=expected, evidence=evidence
+            Reason.NO_SOURCE,
+            f"Without data: {told or 'no threshold applies here'}",
+            observed=observed,
+            expected=expected,
+            evidence=evidence,
         )
     return passed(
         f"Nothing is beyond its limit: {observed}", observed=observed, expected=expected, evidence=evidence

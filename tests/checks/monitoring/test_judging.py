@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,13 @@ from checks.load.model import LoadRun, Second
 from checks.load.records import document
 from checks.model import Kind, Reason, Result, Verdict, utc_now
 from checks.monitoring.board import Drill
+from checks.monitoring.judging.common import Wanted
+from checks.monitoring.judging.common import judged as judged_limits
+from checks.monitoring.judging.gathering import Gathered, Past
+from checks.monitoring.model import Comparison, Reading, Threshold
 from checks.monitoring.record import Record, open_journal
+from checks.monitoring.rule_test import try_rules
+from checks.monitoring.thresholds.shipped import shipped
 from checks.profile.read import load_target
 from checks.review import Review
 from checks.text import clean
@@ -112,6 +120,46 @@ async def test_a_second_level_that_was_told_too_late_fails(demo: DemoProcess, tm
     result = await judged(demo, tmp_path, "MON-07", [late])
     assert result.verdict is Verdict.FAIL
     assert "was told 400 s after the alert, 120 s was declared" in result.summary
+
+
+def gathered_of(*thresholds: Threshold, reading: Reading) -> Gathered:
+    """What the checks rest on, where every threshold has this reading."""
+    readings = {one.name: reading for one in thresholds}
+    return Gathered(thresholds, {}, (readings,), try_rules(thresholds, 5.0), Past())
+
+
+LIVE = Reading(0.0, 100.0, 0.0, clean("/metrics"))
+ERRORS = shipped()["error-rate"]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "reading", "verdict", "told"),
+    [
+        (ERRORS, LIVE, Verdict.PASS, "Watched, tested and live"),
+        (
+            ERRORS,
+            replace(LIVE, applies=False, value=None),
+            Verdict.INCONCLUSIVE,
+            "Nothing of it can be seen here",
+        ),
+        (ERRORS, Reading(None), Verdict.INCONCLUSIVE, "has no value"),
+        (ERRORS, replace(LIVE, events=0.0), Verdict.INCONCLUSIVE, "rests on no request"),
+        (replace(ERRORS, limit=1.5), LIVE, Verdict.FAIL, "at 1.5 % only"),
+        (replace(ERRORS, for_s=301.0), LIVE, Verdict.FAIL, "after 301 s only"),
+        (replace(ERRORS, comparison=Comparison.BELOW), LIVE, Verdict.FAIL, "the wrong side"),
+        (replace(ERRORS, window_s=3600.0), LIVE, Verdict.FAIL, "computed over 3600 s"),
+        (replace(ERRORS, least_events=5000), LIVE, Verdict.FAIL, "asks for 5000 events"),
+        (replace(ERRORS, is_on=False), LIVE, Verdict.FAIL, "is not watched"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_only_a_limit_that_is_strict_tried_and_live_passes(
+    threshold: Threshold, reading: Reading, verdict: Verdict, told: str
+) -> None:
+    found = gathered_of(threshold, reading=reading)
+    context: Any = SimpleNamespace(now=utc_now)
+    outcome = judged_limits(found, [Wanted("error-rate", 1.0, needs_events=True)], context)
+    assert (outcome.verdict, told in outcome.summary) == (verdict, True), outcome.summary
 
 
 def hold(seconds: int, **more: object) -> list[Second]:
