@@ -121,7 +121,9 @@ def _limit(
         if tracked.alert.is_firing:
             return replace(tracked, ended_s=None)
         return _ended(replace(tracked, since_s=None), now)
-    valued = replace(tracked, alert=replace(tracked.alert, value=reading.value))
+    valued = tracked
+    if reading.value != tracked.alert.value:
+        valued = replace(tracked, alert=replace(tracked.alert, value=reading.value))
     if broken:
         return _held(valued, threshold.for_s, now, is_gap=is_gap)
     if valued.alert.is_firing and valued.blind_until_s is not None and now.mono_s < valued.blind_until_s:
@@ -142,10 +144,12 @@ def _no_data(
     *,
     is_gap: bool,
 ) -> Tracked:
-    told = replace(tracked, alert=replace(tracked.alert, problem=reading.problem))
     if broken is None:
+        told = replace(tracked, alert=replace(tracked.alert, problem=reading.problem))
         return _held(told, threshold.no_data_s, now, is_gap=is_gap)
-    return _ended(replace(told, alert=replace(told.alert, problem=NOTHING)), now)
+    if tracked.alert.problem:
+        tracked = replace(tracked, alert=replace(tracked.alert, problem=NOTHING))
+    return _ended(tracked, now)
 
 
 def _held(tracked: Tracked, for_s: float, now: Moment, *, is_gap: bool) -> Tracked:
@@ -177,7 +181,7 @@ def _ended(tracked: Tracked, now: Moment) -> Tracked:
         if now.mono_s - ended_s >= SHOWN_RESOLVED_S:
             return Tracked(_in(alert, AlertState.INACTIVE, now))
         return replace(tracked, since_s=None, ended_s=ended_s)
-    return replace(tracked, since_s=None)
+    return tracked if tracked.since_s is None else replace(tracked, since_s=None)
 
 
 def _in(alert: Alert, state: AlertState, now: Moment) -> Alert:
